@@ -1,0 +1,184 @@
+"""The base of all settings: frozen, strict, each field with a description, a unit and a kind.
+
+A field's kind says what it does to a run's identity:
+
+    identity   part of it: another value is another experiment (the default)
+    budget     how long to go on: steps, minutes; a run can be extended
+    machine    where and how it runs: workers, devices, paths, cadence of logs and checkpoints
+
+Identity is a hash of validated values, never of what was typed. A field whose value equals the
+default of its *first release* is left out of the hash, so the schema can grow without changing old
+ids, while an edited default gives a new id by itself. When a default is edited, the old one goes
+into ``first_release``.
+"""
+
+import difflib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticUndefined
+
+from etude.errors import SettingsError
+
+Kind = Literal["identity", "budget", "machine"]
+_SAME_AS_DEFAULT = object()
+
+
+def setting(
+    default: Any = ...,
+    *,
+    text: str,
+    unit: str = "",
+    kind: Kind = "identity",
+    first_release: Any = _SAME_AS_DEFAULT,
+    **bounds: Any,
+) -> Any:
+    """Declare one field of a ``Settings`` class.
+
+    Args:
+        default: the value when none is given; ``...`` makes the field required.
+        text: one sentence for ``--help``, the docs and error messages.
+        unit: the unit of the value, empty for counts, flags and names.
+        kind: what the field does to a run's identity, see the module's header.
+        first_release: the default that the field was first released with, once it has been edited.
+        bounds: pydantic's ``ge``, ``gt``, ``le``, ``lt``, ``min_length`` and the like.
+    """
+    extra: dict[str, Any] = {"unit": unit, "kind": kind}
+    if first_release is not _SAME_AS_DEFAULT:
+        extra["first_release"] = first_release
+    return Field(default, description=text, json_schema_extra=extra, **bounds)
+
+
+class Settings(BaseModel):
+    """The base of every settings class: immutable, no unknown fields, no silent conversions.
+
+    An int is accepted where a float is asked for and becomes one; nothing else is converted.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+    def replace(self, **changes: Any) -> "Settings":
+        """Return a copy with some fields changed, validated again."""
+        return type(self).parse({name: getattr(self, name) for name in type(self).model_fields} | changes)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], *, where: str = "") -> "Settings":
+        """Validate plain values.
+
+        Args:
+            values: field names to values; nested settings may be dicts.
+            where: dotted prefix for messages, such as ``model``.
+
+        Raises:
+            SettingsError: one line that names the field, the value and what was expected.
+        """
+        try:
+            # through JSON, where a list is a tuple's own form and strict types still hold
+            return cls.model_validate_json(json.dumps(values, default=_as_plain))
+        except ValidationError as error:
+            raise SettingsError(_explain(error, cls, where)) from None
+
+    def plain(self) -> dict[str, Any]:
+        """Return every field, defaults included, as values that JSON holds."""
+        return self.model_dump(mode="json")
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of a value: sorted keys, no spaces, UTF-8, NaN refused.
+
+    Example:
+        >>> canonical_json({"b": 1.0, "a": [1, None]})
+        '{"a":[1,null],"b":1.0}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def identity_values(settings: Settings) -> dict[str, Any]:
+    """Return the part of settings that makes a run what it is, as plain values.
+
+    Budget and machine fields are left out, and so is every field that equals the default of its first
+    release; ``kind``, which tells alternatives apart, always stays.
+    """
+    kept = {}
+    for name, field in type(settings).model_fields.items():
+        extra = field.json_schema_extra or {}
+        if extra.get("kind", "identity") != "identity":
+            continue
+        value = _plain_identity(getattr(settings, name))
+        if name != "kind" and value == _plain_identity(_first_release(field)):
+            continue
+        kept[name] = value
+    return kept
+
+
+def _first_release(field: Any) -> Any:
+    extra = field.json_schema_extra or {}
+    return extra.get("first_release", field.get_default(call_default_factory=True))
+
+
+def _plain_identity(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return identity_values(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain_identity(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain_identity(item) for item in value)
+    if isinstance(value, dict):
+        return {str(key): _plain_identity(item) for key, item in value.items()}
+    # a required field has no default: its stand-in must differ from every value, None included
+    return {"required": True} if value is PydanticUndefined else value
+
+
+def nearest(name: str, names: Any) -> str:
+    """Return ``; did you mean 'x'?`` for the closest known name, or a list of a few of them."""
+    names = sorted(str(known) for known in names)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "there are: " + ", ".join(names) if names else "there are none"
+
+
+def _as_plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.plain()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    return str(value)
+
+
+def _explain(error: ValidationError, cls: type[Settings], where: str) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    place = ".".join(([where] if where else []) + path) or cls.__name__
+    if first["type"] == "extra_forbidden":
+        owner = _owner(cls, path[:-1])
+        return f"{place}: no such setting; {nearest(path[-1], owner.model_fields if owner else [])}"
+    if first["type"] == "missing":
+        return f"{place}: a value is required; give {place}=VALUE"
+    if first["type"] == "value_error":
+        return f"{where + ': ' if where and not path else ''}{place + ': ' if path else ''}{first['ctx']['error']}"
+    return f"{place} = {first['input']!r}: {first['msg'].replace('Input should be', 'expected')}"
+
+
+def _owner(cls: type[Settings], path: list[str]) -> type[Settings] | None:
+    """Follow field names, and the kinds of alternatives, down to the settings class that was meant."""
+    for part in path:
+        choices = _settings_classes(cls.model_fields[part].annotation) if part in cls.model_fields else []
+        if not choices:
+            # pydantic puts the tag of a union alternative into the location
+            continue
+        cls = choices[0]
+        for choice in choices:
+            kind = choice.model_fields.get("kind")
+            if kind is not None and kind.default in path:
+                cls = choice
+    return cls
+
+
+def _settings_classes(annotation: Any) -> list[type[Settings]]:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [cls for part in getattr(annotation, "__args__", ()) for cls in _settings_classes(part)]
