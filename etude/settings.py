@@ -14,6 +14,7 @@ into ``first_release``.
 
 import difflib
 import json
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +24,17 @@ from etude.errors import SettingsError
 
 Kind = Literal["identity", "budget", "machine"]
 _SAME_AS_DEFAULT = object()
+_EXPECTED = {
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "string_type": "expected a text",
+    "tuple_type": "expected a list",
+    "model_type": "expected settings by name",
+}
+_STARTS_WITH_FIELD = re.compile(r"[a-z_]+ = ")
 
 
 def setting(
@@ -128,6 +140,8 @@ def _plain_identity(value: Any) -> Any:
         return sorted(_plain_identity(item) for item in value)
     if isinstance(value, dict):
         return {str(key): _plain_identity(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return value + 0.0  # -0.0 becomes 0.0
     # a required field has no default: its stand-in must differ from every value, None included
     return {"required": True} if value is PydanticUndefined else value
 
@@ -157,10 +171,16 @@ def _explain(error: ValidationError, cls: type[Settings], where: str) -> str:
         owner = _owner(cls, path[:-1])
         return f"{place}: no such setting; {nearest(path[-1], owner.model_fields if owner else [])}"
     if first["type"] == "missing":
-        return f"{place}: a value is required; give {place}=VALUE"
+        field = (_owner(cls, path[:-1]) or cls).model_fields.get(path[-1])
+        meaning = f" ({field.description})" if field is not None and field.description else ""
+        return f"{place}: a value is required{meaning}; give {place}=VALUE"
     if first["type"] == "value_error":
-        return f"{where + ': ' if where and not path else ''}{place + ': ' if path else ''}{first['ctx']['error']}"
-    return f"{place} = {first['input']!r}: {first['msg'].replace('Input should be', 'expected')}"
+        message, place = str(first["ctx"]["error"]), ".".join(([where] if where else []) + path)
+        # a contradiction that begins with a field of its own section is told with the section before it
+        return (place + ("." if _STARTS_WITH_FIELD.match(message) else ": ") if place else "") + message
+    expected = _EXPECTED.get(first["type"]) or first["msg"].replace("Input should be", "expected")
+    shown = repr(first["input"]) if isinstance(first["input"], str) else json.dumps(first["input"])
+    return f"{place} = {shown}: {expected}"
 
 
 def _owner(cls: type[Settings], path: list[str]) -> type[Settings] | None:

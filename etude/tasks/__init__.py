@@ -1,0 +1,30 @@
+"""Tasks: what is asked of a model, what is right, and how it is scored.
+
+``TASKS`` names each class as ``"module:Class"``; ``kind: "their.module:Class"`` in a configuration works
+as well. A task has ``train_batch(step)``, ``loss(model, batch)``, ``evaluate(model)``, ``state_dict()``
+and ``load_state_dict(values)``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from etude.registry import class_of_kind
+
+TASKS = {
+    "next_token": "etude.tasks.next_token:NextToken",
+}
+
+
+def build_task(config: Any, corpus: Any, tokenizer: Any, *, say: Callable[[str], None]) -> Any:
+    """Build the task that ``config.task.kind`` names.
+
+    Args:
+        config: the run's configuration.
+        corpus: the open corpus.
+        tokenizer: what turns its pieces into ids.
+        say: called with a line of text when something takes long.
+
+    Raises:
+        SettingsError: there is no such task.
+    """
+    return class_of_kind(config.task.kind, TASKS, where="task")(config, corpus, tokenizer, say=say)

@@ -1,0 +1,74 @@
+"""Tokenizers: Score to ids and back.
+
+A tokenizer has ``kind, settings, settings_class, vocab, vocab_size, hash, pad_id, end_id, grammar`` and
+``encode, decode, measure, transpose_ids, to_json``; ``performance.py`` is the example to follow. To add one,
+write a file here and a line in ``TOKENIZERS``; outside the package ``their.module:Class`` works wherever a
+name does.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from etude.errors import TokenError
+from etude.settings import nearest
+from etude.tokens.vocab import SCHEMA, VERSION
+
+TOKENIZERS = {"performance": "etude.tokens.performance:PerformanceTokenizer"}
+"""Names to ``module:Class``; imported when they are used."""
+
+
+def tokenizer_class(kind: str) -> Any:
+    """Return the class that a name in ``TOKENIZERS``, or ``module:Class``, stands for.
+
+    Raises:
+        TokenError: there is no such tokenizer.
+    """
+    target = TOKENIZERS.get(kind, kind)
+    if ":" not in target:
+        raise TokenError(f"tokenizer {kind!r}: no such tokenizer; {nearest(kind, TOKENIZERS)}")
+    module, _, name = target.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise TokenError(f"tokenizer {kind!r}: cannot be imported: {error}") from None
+
+
+def build_tokenizer(kind: str, **settings: Any) -> Any:
+    """Return a tokenizer by its name, or ``module:Class``, with checked settings.
+
+    Raises:
+        TokenError: there is no such tokenizer.
+        SettingsError: a setting is unknown or has a wrong value.
+
+    Example:
+        >>> build_tokenizer("performance", pedal="ignore").vocab_size
+        390
+    """
+    cls = tokenizer_class(kind)
+    return cls(cls.settings_class.parse(settings, where="tokenizer"))
+
+
+def tokenizer_from_json(described: dict[str, Any]) -> Any:
+    """Return the tokenizer that ``to_json`` described, made sure that its ids still mean the same.
+
+    Raises:
+        TokenError: not a description of a tokenizer, or its ids mean something else now.
+        SettingsError: a setting is unknown or has a wrong value.
+    """
+    given = described if isinstance(described, dict) else {}
+    if (given.get("schema"), given.get("version")) != (SCHEMA, VERSION):
+        raise TokenError(
+            f"tokenizer: schema {given.get('schema')!r}, version {given.get('version')!r}: expected "
+            f"{SCHEMA!r}, version {VERSION}; encode again with this version"
+        )
+    missing = {"kind", "settings", "hash"} - given.keys()
+    if missing:
+        raise TokenError(f"tokenizer: no {' or '.join(sorted(missing))} in its description; encode again")
+    settings = {name: value for name, value in given["settings"].items() if name != "kind"}
+    tokenizer = build_tokenizer(given["kind"], **settings)
+    if tokenizer.hash != given["hash"]:
+        raise TokenError(
+            f"tokenizer {given['kind']!r}: hash {given['hash']}, this version has {tokenizer.hash}; "
+            f"its ids mean something else now: encode again"
+        )
+    return tokenizer

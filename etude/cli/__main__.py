@@ -1,0 +1,134 @@
+"""``etude``: find the command, run it, turn errors into one line and an exit code.
+
+Exit codes: 0 done, 1 something a user can mend (one line on standard error), 130 interrupted. Any other error is a
+bug, and shows itself with a traceback.
+"""
+
+import errno
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from etude.cli import COMMANDS
+from etude.errors import EtudeError
+from etude.settings import nearest
+
+_FROM_OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENAMETOOLONG}
+"""Errors of the machine that only a user can mend: a full disk, missing rights."""
+
+# Typer brings its own copy of click since 0.27 and no longer installs click, so the class is found by its name.
+_UsageProblem = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+
+
+class CommandGroup(TyperGroup):
+    """The commands of ``COMMANDS``; a module is imported when its command is run or listed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Build one command, or return None if there is no such name."""
+        return _build(cmd_name) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that was typed.
+
+        Raises:
+            EtudeError: there is none of that name; the message names the nearest.
+        """
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise EtudeError(f"{args[0]!r}: no such command; {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=CommandGroup,
+    add_completion=False,
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(epilog="Example:\n\netude demo --minutes 2\n\netude prepare my-midi corpus && etude train llama-tiny data.corpus=corpus")
+def root(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Train, play and measure music models on your own MIDI."""
+    if version:
+        from etude import __version__
+
+        print(f"etude {__version__}")
+    elif ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: what was typed after ``etude``; None for this process's own arguments.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        code = typer.main.get_command(app).main(argv, prog_name="etude", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except _UsageProblem as problem:
+        return _refuse(_explain(problem))
+    except EtudeError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        if error.errno not in _FROM_OUTSIDE:
+            raise
+        return _refuse(f"{error.filename or 'a file'}: {error.strerror}")
+    except (KeyboardInterrupt, typer.Abort):
+        print("etude: interrupted", file=sys.stderr)
+        return 130
+
+
+def _build(name: str) -> Any:
+    """Build the command of a module, with the example of its docstring below the help."""
+    panel, place = COMMANDS[name]
+    module = import_module(place)
+    command_app = getattr(module, "app", None)
+    if command_app is not None:
+        command = typer.main.get_group(command_app)
+    else:
+        command_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        command_app.command(name)(module.run)
+        command = typer.main.get_command(command_app)
+    command.name = name
+    command.rich_help_panel = panel
+    command.context_settings["help_option_names"] = ["-h", "--help"]
+    command.epilog = _example(module.__doc__ or "")
+    return command
+
+
+def _example(docstring: str) -> str | None:
+    """Return the lines under ``Example:``, as paragraphs, since help texts join single lines."""
+    _, found, lines = docstring.partition("Example:\n")
+    shown = [line.strip().replace("[", "\\[") for line in lines.splitlines() if line.strip()]
+    return "\n\n".join(["Example:", *shown]) if found else None
+
+
+def _explain(problem: Any) -> str:
+    context = getattr(problem, "ctx", None)
+    path = context.command_path.removeprefix("etude").strip() if context else ""
+    message = problem.format_message().strip().rstrip(".").replace("\n", " ")
+    return f"{path + ': ' if path else ''}{message}; see `etude {path + ' ' if path else ''}--help`"
+
+
+def _refuse(message: str) -> int:
+    print("etude: " + " ".join(message.splitlines()), file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

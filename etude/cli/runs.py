@@ -1,0 +1,120 @@
+"""List runs, show one, or print what it measured.
+
+A run is named by its folder, its id, or the beginning of its id. ETUDE_RUNS names the folder of runs, by default
+`runs`.
+
+Example:
+    etude runs
+    etude runs show 3fa9c1
+    etude runs log 3fa9c1 --csv > curve.csv
+"""
+
+import csv
+import io
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from etude.cli.show import report
+
+app = typer.Typer(add_completion=False, invoke_without_command=True, help="List runs, show one, or print what it measured.")
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="a run's folder, its id, or the beginning of its id")]
+
+
+@app.callback()
+def root(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """List runs, show one, or print what it measured."""
+    if ctx.invoked_subcommand is None:
+        list_all(as_json)
+
+
+@app.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """List runs, the one that changed last first."""
+    from etude.runs.find import list_runs, runs_root
+    from etude.runs.identity import short_ids
+
+    runs = list_runs()
+    rows = [asdict(run) | {"path": str(run.path)} for run in runs]
+    short = short_ids([run.run for run in runs])
+    table = [["run", "recipe", "label", "state", "step", "best", "changed"]]
+    for run in runs:
+        best = "" if run.best is None else f"{run.best:.4f}"
+        table.append([short[run.run], run.recipe, run.label, run.state, str(run.step), best, run.time])
+    lines = _aligned(table) if runs else [f"no runs in {runs_root()}; begin one with `etude train`"]
+    report({"runs": rows}, as_json=as_json, lines=lines)
+
+
+@app.command()
+def show(name: RunName, as_json: AsJson = False) -> None:
+    """Show what a run is, where it stands, and where it ran."""
+    from etude.cli.recipes import flat
+    from etude.runs.definition import read_config
+    from etude.runs.environment import read_environment
+    from etude.runs.find import find_run
+
+    run = find_run(name)
+    definition, environment = read_config(run.path), read_environment(run.path)
+    document = asdict(run) | asdict(definition) | {"path": str(run.path), "environment": environment}
+    document.pop("id")
+    facts = {
+        "run": run.run,
+        "path": run.path,
+        "recipe": " ".join([definition.recipe, *definition.overrides]),
+        "forked from": definition.parent,
+        "state": f"{run.state}{': ' + run.reason if run.reason else ''}",
+        "step": run.step,
+        "best": run.best,
+        "corpus": definition.corpus,
+        "tokenizer": definition.tokenizer,
+        "starts": len(environment.get("starts", [])),
+        "commit": environment.get("commit"),
+        "device": environment.get("device"),
+    }
+    lines = [f"{fact:<12} {value}" for fact, value in facts.items() if value not in (None, "")]
+    lines += ["", *(f"{place} = {value}" for place, value in flat(definition.settings).items())]
+    report(document, as_json=as_json, lines=lines)
+
+
+@app.command()
+def log(
+    name: RunName,
+    kind: Annotated[str | None, typer.Option(help="only records of this kind, such as train or valid")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print a table for spreadsheets and plots")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the records of a run, oldest first."""
+    from etude.runs.find import find_run
+    from etude.runs.records import columns_of, read_records
+
+    run = find_run(name)
+    records = [_flat_record(record) for record in read_records(run.path / "metrics.jsonl", kind=kind)]
+    columns = columns_of(records)
+    if as_csv:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        lines = text.getvalue().splitlines()
+    else:
+        rows = [[_shown(record.get(column, "")) for column in columns] for record in records]
+        lines = _aligned([columns, *rows]) if records else [f"run {run.run}: no records yet"]
+    report({"run": run.run, "records": records}, as_json=as_json, lines=lines)
+
+
+def _flat_record(record: dict[str, Any]) -> dict[str, Any]:
+    from etude.cli.recipes import flat
+
+    return flat(record)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    """Return rows as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

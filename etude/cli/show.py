@@ -1,0 +1,44 @@
+"""What commands print: one JSON document or lines on standard output, all else on standard error."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def report(document: dict[str, Any], *, as_json: bool, lines: list[str]) -> None:
+    """Print the result of a command: a JSON document, or lines for a person."""
+    print(json.dumps(document, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(lines))
+
+
+def note(line: str) -> None:
+    """Print a line that is not the result, on standard error."""
+    print(f"etude: {line}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, *, total: float | None, unit: str) -> Iterator[Callable[[float], None]]:
+    """Show a progress bar on standard error; yield a function that takes the amount done.
+
+    Nothing is drawn when standard error is not a terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} " + unit if total else "{task.completed:,.0f} " + unit),
+        TextColumn("{task.fields[detail]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=total, detail="")
+
+        def advance_to(done: float, detail: str = "", total: float | None = None) -> None:
+            bar.update(task, completed=done, detail=detail, **({} if total is None else {"total": total}))
+
+        yield advance_to

@@ -1,0 +1,82 @@
+"""Which pieces train, which choose, which judge: whole groups go to one split each.
+
+A group is what must not be torn apart: a composition, a song, a session. Groups stand in an order drawn
+from their names and the seed alone. Test is filled first, then valid, and the rest is train: a group
+joins a split when that brings the number of pieces closer to its share, so one large group does not
+make a split many times its size. A split that would stay empty gets one group.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from etude.errors import CorpusError
+from etude.randomness import seed_of
+
+SPLITS = ("train", "valid", "test")
+
+
+def split_by_group(
+    groups: Sequence[str],
+    *,
+    seed: int,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    given: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Give every group a split.
+
+    Args:
+        groups: the group of each piece.
+        seed: another seed draws another order of groups.
+        fractions: shares of pieces in train, valid and test; they add up to 1.
+        given: groups whose split is already settled; their pieces count towards the shares.
+
+    Returns:
+        Split by group.
+
+    Raises:
+        CorpusError: the fractions are not three shares of 1.
+
+    Example:
+        >>> split = split_by_group([f"song {k}" for k in range(10)], seed=0)
+        >>> sorted(split.values())
+        ['test', 'train', 'train', 'train', 'train', 'train', 'train', 'train', 'train', 'valid']
+    """
+    check_fractions(fractions)
+    sizes = Counter(groups)
+    split = {group: name for group, name in (given or {}).items() if group in sizes}
+    held = Counter()
+    for group, name in split.items():
+        held[name] += sizes[group]
+    free = sorted((group for group in sizes if group not in split), key=lambda group: (_place(seed, group), group))
+    wanted = {name: share * len(groups) for name, share in zip(SPLITS, fractions, strict=True)}
+    for group in free:
+        split[group] = next(
+            (name for name in ("test", "valid") if held[name] + sizes[group] / 2 <= wanted[name]), "train"
+        )
+        held[split[group]] += sizes[group]
+    _fill_empty(split, free, sizes, wanted)
+    return split
+
+
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Refuse shares that are not three parts of 1, or that leave nothing to train on."""
+    fits = len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) < 1e-6 and fractions[0] > 0
+    if not fits:
+        raise CorpusError(
+            f"fractions = {tuple(fractions)}: expected three shares of train, valid and test that add up to 1, "
+            f"such as (0.8, 0.1, 0.1)"
+        )
+
+
+def _fill_empty(split: dict[str, str], free: list[str], sizes: Counter, wanted: dict[str, float]) -> None:
+    """Move the smallest groups of train, first in the order, to splits that should have pieces and have none."""
+    movable = heapq.nsmallest(3, (group for group in free if split[group] == "train"), key=lambda group: sizes[group])
+    for name in ("valid", "test"):
+        trained = sum(1 for value in split.values() if value == "train")
+        if wanted[name] > 0 and name not in split.values() and movable and trained > 1:
+            split[movable.pop(0)] = name
+
+
+def _place(seed: int, group: str) -> int:
+    return seed_of(seed, "split", group)

@@ -1,0 +1,109 @@
+"""Cross-entropy of next tokens without a (tokens x vocabulary) float32 tensor.
+
+Dimension key:  B batch   T tokens   D model width   V vocabulary   N = B*T   C tokens of one chunk
+
+Logits exist for one chunk at a time. The gradients of hidden states and head are made in the forward
+pass, chunk by chunk, while the softmax is at hand, so that nothing of size N x V is kept or made twice.
+Matrix products run in autocast's dtype, the softmax in float32.
+"""
+
+import torch
+from torch import Tensor
+
+_LOGITS_PER_CHUNK = 2**22
+"""Entries of one chunk's logits: 16 MB in float32."""
+
+
+def cross_entropy(
+    hidden_BTD: Tensor,
+    head_VD: Tensor,
+    targets_BT: Tensor,
+    weight_BT: Tensor | None = None,
+    *,
+    total_weight: float | Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean of -ln p(target), in nats, differentiable in ``hidden_BTD`` and ``head_VD``.
+
+    Args:
+        hidden_BTD: final hidden states, normalised.
+        head_VD: weights of the head.
+        targets_BT: ids of the next tokens.
+        weight_BT: bool or float; 0 leaves a target out. None counts each target once.
+        total_weight: what to divide the weighted sum by, if not by the sum of ``weight_BT``: give the sum over a
+            whole batch and the losses of its micro-batches add up to the batch's own.
+
+    Returns:
+        The mean, a float32 scalar, 0 if the weights are all 0; and how many targets of weight above 0 were the
+        likeliest id.
+    """
+    weight = torch.ones_like(targets_BT, dtype=torch.float32) if weight_BT is None else weight_BT.float()
+    total = weight.sum() if total_weight is None else torch.as_tensor(total_weight, device=weight.device)
+    scale_N = (weight / total.clamp(min=torch.finfo(torch.float32).tiny)).flatten()
+    hidden_ND = hidden_BTD.flatten(0, -2)
+    return _ChunkedCrossEntropy.apply(hidden_ND, head_VD, targets_BT.flatten(), scale_N)
+
+
+@torch.no_grad()
+def score_targets(hidden_BTD: Tensor, head_VD: Tensor, targets_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``nats_BT`` (float32), -ln p of each target, and ``correct_BT`` (bool), whether it was the likeliest."""
+    hidden_ND, targets_N = hidden_BTD.flatten(0, -2), targets_BT.flatten()
+    nats, correct = [], []
+    for chunk in _chunks(targets_N.numel(), head_VD.shape[0]):
+        logits_CV = torch.nn.functional.linear(hidden_ND[chunk], head_VD).float()
+        nats.append(torch.nn.functional.cross_entropy(logits_CV, targets_N[chunk], reduction="none"))
+        correct.append(logits_CV.argmax(-1) == targets_N[chunk])
+    return torch.cat(nats).view_as(targets_BT), torch.cat(correct).view_as(targets_BT)
+
+
+def _chunks(num_tokens: int, vocab_size: int) -> list[slice]:
+    size = max(1, _LOGITS_PER_CHUNK // vocab_size)
+    return [slice(start, start + size) for start in range(0, num_tokens, size)]
+
+
+def _product_dtype(tensor: Tensor) -> torch.dtype:
+    """The dtype in which autocast would multiply ``tensor``; autocast is off inside a Function."""
+    kind = tensor.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):
+    """sum_n scale_n * -ln softmax(hidden_n @ head.T)[target_n]."""
+
+    @staticmethod
+    def forward(
+        ctx, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, scale_N: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        dtype = _product_dtype(hidden_ND)
+        wants_hidden, wants_head = ctx.needs_input_grad[:2]
+        with torch.autocast(hidden_ND.device.type, enabled=False):
+            head = head_VD.to(dtype)
+            total = torch.zeros((), device=hidden_ND.device)
+            num_correct = torch.zeros((), device=hidden_ND.device, dtype=torch.long)
+            grad_hidden = torch.empty_like(hidden_ND) if wants_hidden else None
+            grad_head = torch.zeros_like(head_VD, dtype=torch.float32) if wants_head else None
+            for chunk in _chunks(hidden_ND.shape[0], head_VD.shape[0]):
+                hidden = hidden_ND[chunk].to(dtype)
+                log_p_CV = torch.log_softmax((hidden @ head.T).float(), dim=-1)
+                target_C1 = targets_N[chunk, None]
+                scale_C1 = scale_N[chunk, None]
+                total -= (log_p_CV.gather(1, target_C1) * scale_C1).sum()
+                num_correct += ((log_p_CV.argmax(1) == targets_N[chunk]) & (scale_N[chunk] > 0)).sum()
+                if wants_hidden or wants_head:
+                    grad_CV = log_p_CV.exp_().mul_(scale_C1).scatter_add_(1, target_C1, -scale_C1).to(dtype)
+                    if wants_hidden:
+                        grad_hidden[chunk] = grad_CV @ head
+                    if wants_head:
+                        grad_head += grad_CV.T @ hidden
+        ctx.save_for_backward(grad_hidden, grad_head)
+        ctx.head_dtype = head_VD.dtype
+        ctx.mark_non_differentiable(num_correct)
+        return total, num_correct
+
+    @staticmethod
+    def backward(ctx, grad_total: Tensor, _: Tensor):
+        grad_hidden, grad_head = ctx.saved_tensors
+        if grad_hidden is not None:
+            grad_hidden = grad_hidden * grad_total
+        if grad_head is not None:
+            grad_head = (grad_head * grad_total).to(ctx.head_dtype)
+        return grad_hidden, grad_head, None, None

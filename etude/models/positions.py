@@ -1,0 +1,75 @@
+"""Where a token is: rotary angles, and learned embeddings of distance.
+
+Dimension key:  T tokens   H heads   K width of one head   R distances that have an embedding
+
+Both are relative: a logit depends on the distance between two tokens, never on where the pair stands.
+So a model is well defined past ``ctx_len``, where attention slides: see ``attention.py``.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class RotaryAngles(nn.Module):
+    """Cosines and sines of rotary position embedding, made on demand and not saved with a model.
+
+    Feature ``i`` of a head turns together with feature ``i + K/2``, by ``position * base ** (-2i/K)``.
+
+    Source:
+        Su et al. 2021, RoFormer, section 3.4; the pairing is that of GPT-NeoX and Llama.
+    """
+
+    def __init__(self, head_width: int, base: float):
+        super().__init__()
+        self.head_width = head_width
+        self.base = base
+        self._tables: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, num_positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return ``cos_TK, sin_TK`` (float32) of positions 0 to ``num_positions - 1``.
+
+        The first half of ``sin_TK`` is negated: ``rotated = x * cos + swap_halves(x) * sin``.
+        """
+        cached = self._tables
+        if cached is None or cached[0].shape[0] < num_positions or cached[0].device != device:
+            # tables made while scoring serve training later, where autograd refuses inference tensors
+            with torch.inference_mode(False):
+                self._tables = cached = self._make(num_positions, device)
+        return cached[0][:num_positions], cached[1][:num_positions]
+
+    def _make(self, num_positions: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        # float64 on the CPU: float32 angles are off by 1e-3 at position 10,000, and MPS has no float64
+        exponents = torch.arange(0, self.head_width, 2, dtype=torch.float64) / self.head_width
+        angles = torch.outer(torch.arange(num_positions, dtype=torch.float64), self.base**-exponents)
+        cos_TK = torch.cat([angles.cos(), angles.cos()], dim=1)
+        sin_TK = torch.cat([-angles.sin(), angles.sin()], dim=1)
+        return cos_TK.float().to(device), sin_TK.float().to(device)
+
+
+def rotate(x: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+    """Turn the features of ``x`` (..., T, K) by the angles of their positions."""
+    swapped = torch.cat(x.chunk(2, dim=-1)[::-1], dim=-1)
+    return x * cos_TK.to(x.dtype) + swapped * sin_TK.to(x.dtype)
+
+
+class RelativeEmbeddings(nn.Module):
+    """One learned vector per distance 0 to R - 1 between a query and an earlier key, per head or shared.
+
+    Distances of R and more use the vector of R - 1.
+
+    Source:
+        Huang et al. 2018, Music Transformer, section 3.4; clipping as in Shaw et al. 2018. Row ``r`` is
+        distance ``r``; published tables are stored the other way round.
+    """
+
+    def __init__(self, num_heads: int, num_distances: int, head_width: int, *, shared: bool):
+        super().__init__()
+        self.table_HRK = nn.Parameter(torch.empty(1 if shared else num_heads, num_distances, head_width))
+
+    def forward(self, num_distances: int) -> Tensor:
+        """Return the vectors of distances 0 to ``num_distances - 1``; axis 0 has size 1 if shared."""
+        known = self.table_HRK.shape[1]
+        if num_distances <= known:
+            return self.table_HRK[:, :num_distances]
+        last_H1K = self.table_HRK[:, -1:]
+        return torch.cat([self.table_HRK, last_H1K.expand(-1, num_distances - known, -1)], dim=1)

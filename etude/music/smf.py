@@ -1,0 +1,328 @@
+"""Standard MIDI Files: bytes to events, strictly and without a loop over notes.
+
+A track is mostly runs of *plain* events: note on, note off, key pressure, control change, pitch bend,
+with or without their status byte (running status). Each holds exactly three bytes below 128: the end of
+its delta time and two data bytes. So in a run every third low byte ends a delta time, and all of them are
+found at once. What interrupts a run (meta events, system exclusive, program changes, channel pressure)
+is rare and walked one by one; a byte that may begin such an event is found by its value.
+
+What a careful reader does with what should not be there:
+
+    refused       no header, no ticks per quarter, data before any status, data bytes above 127, delta
+                  times over 4 bytes, events cut short by the end of their track, times past 2**31 - 1
+    passed over   unknown chunks and meta events, everything after the end of a track, a header that is
+                  too long or counts the tracks wrongly, a track length past the end, real-time bytes
+    tolerated     running status that goes on after meta and system exclusive events; a track without an
+                  end; up to 256 bytes in front of the header, which covers RIFF and MacBinary wrappers
+
+Source: Standard MIDI Files 1.0 (MIDI Manufacturers Association, RP-001).
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from etude.errors import MidiError
+
+MAX_TICK = 2**31 - 1
+END_OF_TRACK = 0x2F
+_META = 0xFF
+_SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
+_MAX_JUNK_BYTES = 256
+# system messages that do not belong in a file, and the data bytes they carry
+_SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+
+
+class ProgramChange(NamedTuple):
+    """A channel's new program; ``index`` counts the plain events of the file that come before."""
+
+    source: int
+    index: int
+    channel: int
+    program: int
+
+
+class Meta(NamedTuple):
+    """A meta event other than the end of a track."""
+
+    source: int
+    tick: int
+    type: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Events:
+    """Everything in a file; ``source`` counts its track chunks from 0.
+
+    Plain events are columns in file order: ``tick`` int64 from the start of their track, ``source`` int32,
+    ``status``, ``data1`` and ``data2`` uint8.
+    """
+
+    format: int
+    division: int
+    """As stored: ticks per quarter note, or SMPTE when negative."""
+    tick: np.ndarray
+    source: np.ndarray
+    status: np.ndarray
+    data1: np.ndarray
+    data2: np.ndarray
+    programs: list[ProgramChange]
+    metas: list[Meta]
+    end_tick: list[int]
+    """Where each source ends."""
+
+
+def read_events(data: bytes) -> Events:
+    """Read a whole file.
+
+    Raises:
+        MidiError: the bytes are no MIDI file or are damaged; the message does not name the file.
+    """
+    number, division, chunks = _chunks(data)
+    walk = _Walk(data)
+    for start, end in chunks:
+        walk.track(start, end)
+    return _assemble(walk, number, division)
+
+
+def _chunks(data: bytes) -> tuple[int, int, list[tuple[int, int]]]:
+    """Return format, division, and where the content of each track begins and ends."""
+    at = data.find(b"MThd", 0, _MAX_JUNK_BYTES)
+    if at < 0:
+        raise MidiError("not a MIDI file: " + ("it does not begin with MThd" if data else "it is empty"))
+    if len(data) < at + 14:
+        raise MidiError(f"the file ends inside its header, at byte {len(data)}")
+    length = int.from_bytes(data[at + 4 : at + 8], "big")
+    number = int.from_bytes(data[at + 8 : at + 10], "big")
+    division = int.from_bytes(data[at + 12 : at + 14], "big", signed=True)
+    if length < 6:
+        raise MidiError(f"the header says it is {length} bytes long, expected at least 6")
+    if number > 2:
+        raise MidiError(f"format {number} is not known, expected 0, 1 or 2")
+    if division == 0:
+        raise MidiError("the header says 0 ticks per quarter note, expected at least 1")
+    tracks, at = [], at + 8 + length
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "big")
+        if data.startswith(b"MTrk", at):
+            tracks.append((at + 8, min(at + 8 + length, len(data))))
+        at += 8 + length
+    return number, division, tracks
+
+
+def _number(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Read a number of variable length; return it and the byte after it."""
+    value = 0
+    for position in range(at, min(at + 4, end)):
+        value = value << 7 | data[position] & 0x7F
+        if data[position] < 0x80:
+            return value, position + 1
+    raise _damaged(at, "a number of more than 4 bytes") if at + 4 <= end else _cut(end)
+
+
+def _damaged(at: int, what: str) -> MidiError:
+    return MidiError(f"damaged at byte {at}: {what}")
+
+
+def _cut(end: int) -> MidiError:
+    return _damaged(end, "the track ends inside an event")
+
+
+@dataclass
+class _Walk:
+    """The way through all tracks: notes where runs of plain events lie, reads the others."""
+
+    data: bytes
+    runs: list[tuple[int, int, int]] = field(default_factory=list)
+    """Of each run: its first byte, the index of its first byte in ``lows``, the index after its last."""
+    first_event: list[int] = field(default_factory=list)
+    """Of each source: plain events of the file before it."""
+    waits: list[tuple[int, int]] = field(default_factory=list)
+    """A plain event, and the ticks that other events waited between it and the one before it."""
+    programs: list[ProgramChange] = field(default_factory=list)
+    metas: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
+    """Source, plain events before, ticks waited since the last of them, type, payload."""
+    ends: list[tuple[int, int]] = field(default_factory=list)
+    """Of each source: plain events before its end, ticks waited since the last of them."""
+    num_events: int = 0
+
+    def __post_init__(self) -> None:
+        self.bytes = np.frombuffer(self.data, np.uint8)
+        is_high = self.bytes >= 0x80
+        self.lows = np.flatnonzero(~is_high)
+        # after a low byte, these values are the status of another event, or begin a long delta time
+        is_other = self.bytes >= 0xF0
+        is_other |= (self.bytes & 0xE0) == 0xC0
+        is_other[1:] &= ~is_high[:-1]
+        candidates = np.flatnonzero(is_other)
+        self._ranks = self.lows.searchsorted(candidates).tolist()
+        self._candidates = [*candidates.tolist(), len(self.data)]
+        self._next = 0
+
+    def track(self, at: int, end: int) -> None:
+        """Walk one track, whose content is ``data[at:end]``."""
+        self.first_event.append(self.num_events)
+        wait, running = 0, 0
+        while at < end:
+            if not (running and self._goes_on(at, end)):
+                before, at = self.num_events, self._run(at, end)
+                if self.num_events > before:
+                    self.waits.append((before, wait))
+                    wait, running = 0, 0
+                if at == end:
+                    break
+            delta, at = _number(self.data, at, end)
+            wait += delta
+            if at == end:
+                raise _cut(end)
+            if self.data[at] >= 0x80:
+                status, at = self.data[at], at + 1
+            else:
+                status = running
+            if status < 0xF0:
+                running = status
+                at = self._short(status, at, end)
+            elif status == _META:
+                at, is_end = self._meta(wait, at, end)
+                if is_end:
+                    break
+            else:
+                at = self._system(status, at, end)
+        self.ends.append((self.num_events, wait))
+
+    def _goes_on(self, at: int, end: int) -> bool:
+        """Tell whether the event at a byte has no status of its own."""
+        _, at = _number(self.data, at, end)
+        return at < end and self.data[at] < 0x80
+
+    def _run(self, at: int, end: int) -> int:
+        """Note the plain events from a byte on; return the byte after them."""
+        candidates, ranks, place = self._candidates, self._ranks, self._next
+        first_low = int(self.lows.searchsorted(at))
+        while candidates[place] < at:
+            place += 1
+        # a candidate after whole events begins a delta time, one after a delta time is a status
+        while candidates[place] < end and (ranks[place] - first_low) % 3 == 0:
+            place += 1
+        self._next = place
+        stop = candidates[place]
+        if stop < end:
+            num_lows = ranks[place] - first_low
+            if num_lows % 3 == 2:
+                raise _damaged(stop, f"a data byte of {self.data[stop]}, expected at most 127")
+        else:
+            num_lows = int(self.lows.searchsorted(end)) - first_low
+        num_events = num_lows // 3
+        if num_events:
+            self.runs.append((at, first_low, first_low + 3 * num_events))
+            self.num_events += num_events
+            at = int(self.lows[first_low + 3 * num_events - 1]) + 1
+        if stop >= end and at != end:
+            raise _cut(end)
+        return at
+
+    def _short(self, status: int, at: int, end: int) -> int:
+        """Read the data byte of a program change or channel pressure; return the byte after it."""
+        if at >= end:
+            raise _cut(end)
+        if self.data[at] >= 0x80:
+            raise _damaged(at, f"a data byte of {self.data[at]}, expected at most 127")
+        if status < 0xD0:
+            source = len(self.first_event) - 1
+            self.programs.append(ProgramChange(source, self.num_events, status & 0x0F, self.data[at]))
+        return at + 1
+
+    def _meta(self, wait: int, at: int, end: int) -> tuple[int, bool]:
+        """Read a meta event after its status; return the byte after it, and whether the track ends."""
+        length, start = _number(self.data, at + 1, end)
+        if start + length > end:
+            raise _cut(end)
+        kind = self.data[at]
+        if kind != END_OF_TRACK:
+            payload = self.data[start : start + length]
+            self.metas.append((len(self.first_event) - 1, self.num_events, wait, kind, payload))
+        return start + length, kind == END_OF_TRACK
+
+    def _system(self, status: int, at: int, end: int) -> int:
+        """Pass over a system event after its status; return the byte after it."""
+        if status in _SYSTEM_EXCLUSIVE:
+            length, at = _number(self.data, at, end)
+        else:
+            length = _SYSTEM_DATA_BYTES.get(status, 0)
+        if at + length > end:
+            raise _cut(end)
+        return at + length
+
+
+def _assemble(walk: _Walk, number: int, division: int) -> Events:
+    """Turn the runs into columns."""
+    lows = [walk.lows[start:stop] for _, start, stop in walk.runs]
+    lows = lows[0] if len(lows) == 1 else np.concatenate([*lows, walk.lows[:0]])
+    delta_end, data1_at, data2_at = lows[0::3], lows[1::3], lows[2::3]
+    begin = np.empty_like(delta_end)
+    begin[1:] = data2_at[:-1] + 1
+    run_sizes = np.array([(stop - start) // 3 for _, start, stop in walk.runs], np.int64)
+    begin[np.cumsum(run_sizes) - run_sizes] = [at for at, _, _ in walk.runs]
+
+    first = np.array([*walk.first_event, len(begin)])
+    status_at = _status_at(begin, delta_end, data1_at, data2_at, first)
+    delta = _delta(walk.bytes, begin, delta_end)
+    for index, wait in walk.waits:
+        delta[index] += wait
+    # the sum runs through all tracks: what lies before each is taken off again
+    total = np.concatenate([[0], np.cumsum(delta)])
+    before = total[first[:-1]]
+    sizes = np.diff(first)
+    tick = total[1:] if len(sizes) < 2 else total[1:] - np.repeat(before, sizes)
+    if len(tick) and tick.max() > MAX_TICK:
+        raise MidiError(f"the piece is longer than {MAX_TICK} ticks")
+    return Events(
+        format=number,
+        division=division,
+        tick=tick,
+        source=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        status=walk.bytes[status_at],
+        data1=walk.bytes[data1_at],
+        data2=walk.bytes[data2_at],
+        programs=walk.programs,
+        metas=[
+            Meta(source, int(total[index] - before[source]) + wait, kind, payload)
+            for source, index, wait, kind, payload in walk.metas
+        ],
+        end_tick=[int(total[index] - at) + wait for (index, wait), at in zip(walk.ends, before, strict=True)],
+    )
+
+
+def _status_at(
+    begin: np.ndarray, delta_end: np.ndarray, data1_at: np.ndarray, data2_at: np.ndarray, first: np.ndarray
+) -> np.ndarray:
+    """Return where the status of each plain event stands, which may be in an event before it."""
+    gap = data1_at - delta_end
+    wrong = (gap > 2) | (data2_at - data1_at != 1)
+    if wrong.any():
+        raise _damaged(int(data1_at[wrong.argmax()]), "a status where a data byte was expected")
+    wrong = delta_end - begin > 3
+    if wrong.any():
+        raise _damaged(int(begin[wrong.argmax()]), "a number of more than 4 bytes")
+    has_status = gap == 2
+    if has_status.all():
+        return delta_end + 1
+    first = first[:-1][np.diff(first) > 0]
+    if not has_status[first].all():
+        raise _damaged(int(begin[first[has_status[first].argmin()]]), "data before any status")
+    return np.maximum.accumulate(np.where(has_status, delta_end + 1, 0))
+
+
+def _delta(data: np.ndarray, begin: np.ndarray, delta_end: np.ndarray) -> np.ndarray:
+    """Return the ticks, int64, that each plain event waits."""
+    delta = data[delta_end].astype(np.int64)
+    rows = np.flatnonzero(delta_end != begin)
+    for place in (1, 2, 3):
+        if not len(rows):
+            break
+        at = delta_end[rows] - place
+        delta[rows] |= (data[at] & 0x7F).astype(np.int64) << 7 * place
+        rows = rows[at > begin[rows]]
+    return delta

@@ -1,0 +1,248 @@
+"""Open a run's folder for writing: one process at a time, never another run's settings.
+
+    with open_run("runs", config, corpus.digest, tokenizer.hash) as run:
+        run.say("hello")                         # a line of logs/rank_0.log
+        run.log("train", 10, {"loss": 2.3})      # a record of metrics.jsonl
+        run.finish({"step": 10})                 # done.json; or run.stop("why")
+
+A block that is left by an exception marks the run failed, by an interrupt stopped.
+"""
+
+import re
+import shutil
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from etude.errors import EtudeError, RunError
+from etude.files import write_json
+from etude.runs.definition import Definition, read_config, write_config
+from etude.runs.environment import describe_environment, record_start
+from etude.runs.identity import Difference, differences, run_id
+from etude.runs.lock import Lock
+from etude.runs.records import Records, read_records
+from etude.runs.status import enter_state
+
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
+DONE_SCHEMA = "etude-run-done"
+
+
+class Run:
+    """One run that this process holds; made by ``open_run``.
+
+    Args:
+        path: its folder.
+        definition: what it is.
+        lock: held until ``close``.
+        is_new: whether the folder was made just now.
+    """
+
+    def __init__(self, path: Path, definition: Definition, lock: Lock, *, is_new: bool):
+        self.path = path
+        self.id = definition.id
+        self.definition = definition
+        self.is_new = is_new
+        self._lock = lock
+        self._log_path = path / "logs" / "rank_0.log"
+        self._log_path.parent.mkdir(exist_ok=True)
+        self._records = Records(path / "metrics.jsonl")
+        self._step, self._best = 0, None
+        self._recall()
+        self._ended = False
+
+    @property
+    def samples(self) -> Path:
+        """Folder of what the model made while it was trained."""
+        return self.path / "samples"
+
+    def say(self, line: str) -> None:
+        """Add a line to the log; colours and other escape codes are taken out."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        with self._log_path.open("a", encoding="utf-8") as file:
+            file.write(f"{now} {_ESCAPES.sub('', line.rstrip())}\n")
+
+    def log(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """Add a record to ``metrics.jsonl``.
+
+        Args:
+            kind: ``train``, ``valid`` or another word; ``valid`` with ``nats_per_token`` also brings the step
+                and best value of ``status.json`` up to date.
+            step: optimiser steps done.
+            values: names to numbers.
+        """
+        self._records.append(kind, step, values)
+        self._remember(kind, step, values)
+        if kind == "valid":
+            enter_state(self.path, "running", step=self._step, best=self._best)
+
+    def newest(self, kind: str) -> dict[str, Any] | None:
+        """Return the values of the newest record of a kind, or None."""
+        found = None
+        for record in read_records(self.path / "metrics.jsonl", kind=kind):
+            found = record
+        return found and {name: value for name, value in found.items() if name not in ("step", "kind")}
+
+    def drop_records_after(self, step: int) -> None:
+        """Forget records of later steps; -1 forgets all. What follows then equals an uninterrupted run."""
+        self._records.drop_after(step)
+        self._recall()
+
+    def sync(self) -> None:
+        """Return once every record is on the disk; to be called before a checkpoint is trusted."""
+        self._records.sync()
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Mark the run done and write ``done.json``.
+
+        Args:
+            summary: what it came to, plain values.
+        """
+        self._step = summary.get("step", self._step)
+        write_json(self.path / "done.json", {"schema": DONE_SCHEMA, "version": 1} | summary)
+        self._end("done", "")
+
+    def stop(self, reason: str) -> None:
+        """Mark the run stopped; it can go on later."""
+        self.say(reason)
+        self._end("stopped", reason)
+
+    def fail(self, error: BaseException) -> None:
+        """Mark the run failed, with the reason; the traceback goes to the log."""
+        reason = str(error) if isinstance(error, EtudeError) else f"{type(error).__name__}: {error}"
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            self.say(line)
+        self._end("failed", reason.splitlines()[0] if reason else "")
+
+    def close(self) -> None:
+        """Give the run back; one that was neither finished nor stopped counts as stopped."""
+        if not self._ended:
+            self._end("stopped", "left before its budget was used up")
+        self._records.close()
+        self._lock.release()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            if isinstance(error, Exception) and not self._ended:
+                self.fail(error)
+            elif error is not None and not self._ended:
+                self.stop(f"interrupted by {type(error).__name__}")
+        finally:
+            self.close()
+
+    def _end(self, state: str, reason: str) -> None:
+        self._ended = True
+        self._records.sync()
+        enter_state(self.path, state, reason=reason, step=self._step, best=self._best)
+
+    def _recall(self) -> None:
+        self._step, self._best = 0, None
+        for record in read_records(self.path / "metrics.jsonl"):
+            self._remember(record["kind"], record["step"], record)
+
+    def _remember(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        self._step = max(self._step, step)
+        loss = values.get("nats_per_token")
+        if kind == "valid" and isinstance(loss, float) and loss == loss:
+            self._best = loss if self._best is None else min(self._best, loss)
+
+
+def open_run(
+    root: Path | str,
+    config: Any,
+    corpus_digest: str,
+    tokenizer_hash: str,
+    *,
+    clear: bool = False,
+    command: list[str] | None = None,
+    recipe: str = "",
+    overrides: tuple[str, ...] = (),
+    parent: str | None = None,
+    expected_id: str | None = None,
+) -> Run:
+    """Open the run of a configuration, made now or found where it was left.
+
+    Args:
+        root: the folder of runs.
+        config: a ``RunConfig``; its budget and machine settings may differ from those of the earlier start.
+        corpus_digest: digest of the corpus it learns from.
+        tokenizer_hash: hash of the tokenizer.
+        clear: throw away what an earlier start left; refused like any start while another process holds it.
+        command: what was typed, for the record.
+        recipe: name of the recipe, for the record.
+        overrides: what was changed on the command line, for the record.
+        parent: id of the run that this one is forked from.
+        expected_id: the run that it must be, when one goes on with a stored run.
+
+    Raises:
+        RunError: another process holds it, or it was started with other settings or other data.
+    """
+    new_id = run_id(config, corpus_digest, tokenizer_hash)
+    root = Path(root)
+    if expected_id is not None and expected_id != new_id:
+        stored = read_config(root / expected_id)
+        _refuse(root / expected_id, differences(stored.settings, config), stored, corpus_digest, tokenizer_hash)
+    path = root / new_id
+    definition = Definition(new_id, corpus_digest, tokenizer_hash, config.plain(), recipe, tuple(overrides), parent)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be made: {error.strerror}; give another folder with ETUDE_RUNS") from None
+    lock = Lock(path / "lock", what=f"run {new_id}")
+    try:
+        if clear:
+            _clear(path)
+        changed, is_new = _settle_definition(path, definition, config)
+        device = getattr(config.train, "device", "")
+        warnings = record_start(path, describe_environment(device=device, command=command))
+        run = Run(path, read_config(path), lock, is_new=is_new)
+    except BaseException:
+        lock.release()
+        raise
+    (path / "done.json").unlink(missing_ok=True)
+    enter_state(path, "running")
+    for line in [*map(str, changed), *warnings]:
+        run.say(f"since the last start: {line}")
+    return run
+
+
+def _settle_definition(path: Path, definition: Definition, config: Any) -> tuple[list[Difference], bool]:
+    """Write the definition of a new run, or hold it against the stored one; returns what changed, whether it is new."""
+    if not (path / "config.json").exists():
+        write_config(path, definition)
+        if not (path / "status.json").exists():
+            enter_state(path, "created")
+        return [], True
+    stored = read_config(path)
+    found = differences(stored.settings, config)
+    same_data = (stored.corpus, stored.tokenizer) == (definition.corpus, definition.tokenizer)
+    if not same_data or any(difference.kind == "identity" for difference in found):
+        _refuse(path, found, stored, definition.corpus, definition.tokenizer)
+    if found:
+        # where a run came from is told by its first start
+        origin = {"recipe": stored.recipe, "overrides": stored.overrides, "parent": stored.parent}
+        write_config(path, Definition(**vars(definition) | origin))
+    return found, False
+
+
+def _refuse(path: Path, found: list[Difference], stored: Definition, corpus: str, tokenizer: str) -> None:
+    reasons = [str(difference) for difference in found if difference.kind == "identity"]
+    if stored.corpus != corpus:
+        reasons.append(f"the corpus is {stored.corpus} in the run and {corpus} now")
+    if stored.tokenizer != tokenizer:
+        reasons.append(f"the tokenizer is {stored.tokenizer} in the run and {tokenizer} now")
+    what = "; ".join(reasons) or "its settings mean something else in this version"
+    raise RunError(f"run {path.name}: started with other settings: {what}; add --fork to start a new run from it")
+
+
+def _clear(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name == "lock":
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

@@ -1,0 +1,163 @@
+"""The column work of the performance tokenizer: notes to events to ids, and ids to notes.
+
+Times are steps of 10 ms; N is the number of notes, T of ids. No loop runs over notes: an event is one
+64-bit number,
+
+    step (24 bits) | 0 for an end, 1 for a beginning | pitch (7 bits) | velocity level (5 bits)
+
+so one sort of plain numbers gives the order of the ids: at one time ends before beginnings, low pitches
+before high ones.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+NOTE_ON, NOTE_OFF, TIME_SHIFT, VELOCITY, END, PAD = 0, 128, 256, 356, 388, 389
+"""The first id of each kind."""
+
+LONGEST_SHIFT = 100
+"""Steps in the longest TIME_SHIFT: one second."""
+
+LONGEST_SHIFT_ID = TIME_SHIFT + LONGEST_SHIFT - 1
+
+LONGEST_PIECE = 24 * 60 * 60 * 100
+"""Steps in 24 hours; they fit into the 24 bits of a step."""
+
+SHIFT_STEPS = np.zeros(PAD + 1, np.int64)
+"""How far each id moves the clock."""
+SHIFT_STEPS[TIME_SHIFT:VELOCITY] = np.arange(1, LONGEST_SHIFT + 1)
+
+_STEP_MASK = (1 << 24) - 1
+_IS_ON = 1 << 12
+_UNTOLD_LEVEL = 16
+"""The level of notes before any VELOCITY, which only ids that break the grammar have."""
+
+
+class Told(NamedTuple):
+    """The notes that ids tell, in steps, and what had to be mended."""
+
+    onset: np.ndarray
+    end: np.ndarray
+    pitch: np.ndarray
+    velocity: np.ndarray
+    repairs: dict[str, int]
+
+
+def sorted_events(onset: np.ndarray, end: np.ndarray, pitch: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Return the beginnings and ends of notes in the order of ids, as the module's header packs them.
+
+    Every note lasts at least a step; a pitch struck again ends there; of notes that strike one pitch at one
+    step a single one stays, with the highest level and the latest end.
+
+    Args:
+        onset: steps, int64 (N,), N > 0.
+        end: steps, int64 (N,).
+        pitch: 0..127, int (N,).
+        level: velocity level 0..31, int (N,).
+
+    Returns:
+        int64, two for each note that stays.
+    """
+    # pitch | onset | 31 - level | end, so that of notes that strike together the loudest comes first
+    notes = pitch.astype(np.int64) << 53
+    notes |= onset << 29
+    notes |= (31 - level).astype(np.int64) << 24
+    notes |= np.maximum(end, onset + 1)
+    notes.sort()
+    strike = notes >> 29
+    end = notes & _STEP_MASK
+    is_new = strike[1:] != strike[:-1]
+    if not is_new.all():
+        first = np.append(0, np.flatnonzero(is_new) + 1)
+        notes, strike, end = notes[first], strike[first], np.maximum.reduceat(end, first)
+    # a strike of a higher pitch exceeds every end of a lower one, so only the same pitch cuts a note
+    end |= strike & ~_STEP_MASK
+    np.minimum(end[:-1], strike[1:], out=end[:-1])
+    pitch_bits = (strike >> 24) << 5
+    events = np.empty(2 * len(strike), np.int64)
+    ends, ons = events[: len(strike)], events[len(strike) :]
+    np.bitwise_or((end & _STEP_MASK) << 13, pitch_bits, out=ends)
+    np.bitwise_or((strike & _STEP_MASK) << 13, pitch_bits, out=ons)
+    ons |= ((notes >> 24) & 31) ^ (_IS_ON | 31)
+    events.sort()
+    return events
+
+
+def ids_of_events(events: np.ndarray) -> np.ndarray:
+    """Write sorted events as ids: time shifts, a velocity where the level changes, the event itself.
+
+    Args:
+        events: from ``sorted_events``.
+
+    Returns:
+        int32 (T,).
+    """
+    step = (events >> 13).astype(np.int32)
+    low_bits = events.astype(np.int32)  # the bits of the step are cut off above and masked below
+    gap = np.diff(step, prepend=np.int32(0))
+    shifts = (gap + np.int32(LONGEST_SHIFT - 1)) // np.int32(LONGEST_SHIFT)
+    ons = np.flatnonzero(low_bits & _IS_ON)
+    level = low_bits[ons] & 31
+    changes = np.append(0, np.flatnonzero(level[1:] != level[:-1]) + 1)
+    changed = ons[changes]
+    width = shifts + np.int32(1)
+    width[changed] += 1
+    place = np.cumsum(width)
+    place -= 1
+    # ids that nothing below overwrites are the full seconds of long gaps
+    ids = np.full(int(place[-1]) + 1, LONGEST_SHIFT_ID, np.int32)
+    moved = np.flatnonzero(gap)
+    # a shift's last id stands first of the event's ids, full seconds aside
+    before = place[moved] - width[moved] + shifts[moved]
+    ids[before] = (TIME_SHIFT - 1 + LONGEST_SHIFT) + gap[moved] - LONGEST_SHIFT * shifts[moved]
+    ids[place[changed] - 1] = VELOCITY + level[changes]
+    # an event has the bits 0 or 1, pitch where its id has 1 or 0, pitch
+    ids[place] = ((low_bits >> 5) & 255) ^ NOTE_OFF
+    return ids
+
+
+def notes_of_ids(ids: np.ndarray) -> Told:
+    """Read any ids of the vocabulary as notes, in order of pitch, then onset.
+
+    Args:
+        ids: 0..389, int64 (T,).
+    """
+    ids, clock, last = _until_end(ids)
+    is_velocity = (ids >= VELOCITY) & (ids < END)
+    levels = np.append(_UNTOLD_LEVEL, ids[is_velocity] - VELOCITY)
+    rows = np.flatnonzero(ids < TIME_SHIFT)
+    rows = rows[np.argsort((ids[rows] & 127).astype(np.uint8), kind="stable")]
+    pitch, is_on, onset = ids[rows] & 127, ids[rows] < NOTE_OFF, clock[rows]
+    told_level = np.cumsum(is_velocity)[rows]
+    # a note ends with whatever happens next to its pitch
+    follows = np.zeros(len(rows), bool)
+    np.equal(pitch[1:], pitch[:-1], out=follows[:-1])
+    end = np.maximum(last, onset + 1)
+    end[:-1][follows[:-1]] = onset[1:][follows[:-1]]
+    kept = is_on & (end > onset)
+    starts_after_on = np.zeros(len(rows), bool)
+    np.logical_and(follows[:-1], is_on[:-1], out=starts_after_on[1:])
+    repairs = {
+        "stray_offs": ~is_on & ~starts_after_on,
+        "restruck": is_on & starts_after_on,
+        "hanging": is_on & ~follows,
+        "without_length": is_on & ~kept,
+        "without_velocity": is_on & (told_level == 0),
+    }
+    return Told(
+        onset=onset[kept],
+        end=end[kept],
+        pitch=pitch[kept],
+        velocity=np.maximum(4 * levels[told_level[kept]], 1),
+        repairs={name: int(np.count_nonzero(mended)) for name, mended in repairs.items()},
+    )
+
+
+def _until_end(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the ids before END and before 24 hours, the clock at each, and the clock at the last."""
+    ends = np.flatnonzero(ids == END)
+    ids = ids[: ends[0]] if ends.size else ids
+    clock = np.cumsum(SHIFT_STEPS[ids])
+    ids = ids[: np.searchsorted(clock, LONGEST_PIECE)]
+    return ids, clock, int(clock[len(ids) - 1]) if len(ids) else 0
