@@ -37,8 +37,8 @@ class RunConfig(Settings):
         if self.train.batch_tokens % ctx_len:
             fits = ctx_len * max(1, round(self.train.batch_tokens / ctx_len))
             raise ValueError(
-                f"train.batch_tokens = {self.train.batch_tokens}: not a multiple of model.ctx_len = {ctx_len}; "
-                f"the nearest that fits is {fits}"
+                f"train.batch_tokens = {self.train.batch_tokens}: not a multiple of "
+                f"model.ctx_len = {ctx_len}; the nearest that fits is {fits}"
             )
         return self
 

@@ -2,10 +2,10 @@
 
 Schedules, with ``t`` the step to be taken (1, 2, …), ``w = warmup_steps`` and ``s = schedule_steps``:
 
-    noam           peak_lr * min(t / w, sqrt(w / t)): the Transformer's rule, whose own peak is (model_dim * w) ** -0.5
-    cosine         linear warm-up to peak_lr at w, half a cosine down to final_lr_fraction * peak_lr at s, then flat
-    constant       linear warm-up to peak_lr at w, then flat
-    warmup_linear  linear warm-up to peak_lr at w, a line down to final_lr_fraction * peak_lr at s, then flat
+    noam           peak_lr * min(t / w, sqrt(w / t)); the Transformer's own peak is ``noam_peak_lr``
+    cosine         a line up to peak_lr at w, half a cosine to final_lr_fraction * peak_lr at s, then flat
+    constant       a line up to peak_lr at w, then flat
+    warmup_linear  a line up to peak_lr at w, a line to final_lr_fraction * peak_lr at s, then flat
 
 The schedule's length is a setting of its own, so that a run can be given more steps and stay the same run.
 """
@@ -32,7 +32,10 @@ class OptimSettings(Settings):
     )
     warmup_steps: int = setting(100, ge=0, unit="steps", text="steps until the learning rate is at its peak")
     schedule_steps: int = setting(
-        1000, ge=1, unit="steps", text="step at which cosine and warmup_linear reach their end; not the budget"
+        1000,
+        ge=1,
+        unit="steps",
+        text="step at which cosine and warmup_linear reach their end; not the budget",
     )
     final_lr_fraction: float = setting(
         0.1, ge=0, le=1, text="learning rate at the end of cosine and warmup_linear, as a fraction of peak_lr"
@@ -43,8 +46,8 @@ class OptimSettings(Settings):
     def _check_schedule(self) -> "OptimSettings":
         if self.schedule in ("cosine", "warmup_linear") and self.warmup_steps >= self.schedule_steps:
             raise ValueError(
-                f"warmup_steps = {self.warmup_steps}: not below optim.schedule_steps = {self.schedule_steps}; "
-                f"give a shorter warm-up or a longer schedule"
+                f"warmup_steps = {self.warmup_steps}: not below "
+                f"optim.schedule_steps = {self.schedule_steps}; give a shorter warm-up or a longer schedule"
             )
         if self.schedule == "noam" and self.warmup_steps == 0:
             raise ValueError("warmup_steps = 0: the noam schedule needs a warm-up of 1 step or more; 4000 is usual")
@@ -52,7 +55,7 @@ class OptimSettings(Settings):
 
 
 def noam_peak_lr(model_dim: int, warmup_steps: int) -> float:
-    """Return the highest learning rate of the Transformer's own noam schedule, ``(model_dim * warmup_steps) ** -0.5``.
+    """Return the highest learning rate of the Transformer's own noam schedule.
 
     Example:
         >>> f"{noam_peak_lr(512, 4000):.4e}"

@@ -2,8 +2,8 @@
 
 A registry is a dictionary literal of names to ``"module:Class"``. A class outside Etude needs no entry: its
 own ``"their.module:Class"`` is its name. The settings of a class are found without importing it where its
-folder keeps them apart in a torch-free ``settings.py``; otherwise they are its ``settings_class``, or the class
-that annotates the parameter ``settings`` of its ``__init__``.
+folder keeps them apart in a torch-free ``settings.py``; otherwise they are its ``settings_class``, or the
+class that annotates the parameter ``settings`` of its ``__init__``.
 """
 
 from importlib import import_module
@@ -43,7 +43,12 @@ def class_of_kind(kind: str, registry: dict[str, str], *, where: str) -> type:
 
 
 def parse_kind(
-    values: Any, registry: dict[str, str], *, where: str, settings_in: str | None = None, default: str | None = None
+    values: Any,
+    registry: dict[str, str],
+    *,
+    where: str,
+    settings_in: str | None = None,
+    default: str | None = None,
 ) -> Settings:
     """Validate the settings of one kind.
 
@@ -82,9 +87,9 @@ def chosen_by_kind(
 def _settings_class(kind: str, registry: dict[str, str], where: str, settings_in: str | None) -> type[Settings]:
     if settings_in is not None and kind in registry:
         for candidate in vars(import_module(settings_in)).values():
-            if _is_settings(candidate) and "kind" in candidate.model_fields:
-                if candidate.model_fields["kind"].default == kind:
-                    return candidate
+            own = candidate.model_fields.get("kind") if _is_settings(candidate) else None
+            if own is not None and own.default == kind:
+                return candidate
     cls = class_of_kind(kind, registry, where=where)
     found = getattr(cls, "settings_class", None) or get_type_hints(cls.__init__).get("settings")
     if not _is_settings(found):

@@ -15,7 +15,8 @@ into ``first_release``.
 import difflib
 import json
 import re
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticUndefined
@@ -69,7 +70,12 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
     )
 
     def replace(self, **changes: Any) -> "Settings":
@@ -96,6 +102,42 @@ class Settings(BaseModel):
     def plain(self) -> dict[str, Any]:
         """Return every field, defaults included, as values that JSON holds."""
         return self.model_dump(mode="json")
+
+
+class Leaf(NamedTuple):
+    """One value of nested settings.
+
+    Args:
+        name: dotted name.
+        value: plain.
+        text: what it is for.
+        unit: its unit, often empty.
+        kind: what it does to a run's identity.
+    """
+
+    name: str
+    value: Any
+    text: str
+    unit: str
+    kind: Kind
+
+
+def leaves(settings: Settings, *, where: str = "") -> Iterator[Leaf]:
+    """Yield every single value of nested settings in the order of the fields.
+
+    Args:
+        settings: validated settings.
+        where: dotted prefix of names.
+    """
+    plain = settings.plain()
+    for name, field in type(settings).model_fields.items():
+        place, value = f"{where}.{name}" if where else name, getattr(settings, name)
+        if isinstance(value, Settings):
+            yield from leaves(value, where=place)
+        else:
+            extra = field.json_schema_extra or {}
+            kind = extra.get("kind", "identity")
+            yield Leaf(place, plain[name], field.description or "", extra.get("unit", ""), kind)
 
 
 def canonical_json(value: Any) -> str:

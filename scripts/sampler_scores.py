@@ -5,9 +5,10 @@ Conventions, all of them stated again in ``docs/sampler.md``:
                 triplet (a time less than 1/100 quarter off that grid) is put right; any other time off the
                 grid refuses the piece.
     bars        bar k begins at the same time in every part, and is as long as the longest part that has notes
-                in it (some encodings write the rest of an empty bar too long). A piece in which the parts
-                disagree about more than 2 % of the bars is refused. A first bar that is short gets a metre
-                of its own, so that later bar lines fall where they are printed.
+                in it (some encodings write the rest of an empty bar too long). A piece is refused when a part
+                is longer than most others in over 2 % of the bars, or shorter in over 5 % (a rest not
+                written). A first bar that is short gets a metre of its own, so that later bar lines fall
+                where they are printed.
     notes       tied notes are one note; grace notes, cue-sized unpitched notes and chord symbols are dropped;
                 repeats are not played twice; fermatas, ornaments and articulation do not change times.
     one pitch   a pitch that a track strikes while it sounds ends there; of two equal onsets the longer stays.
@@ -18,6 +19,7 @@ Conventions, all of them stated again in ``docs/sampler.md``:
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -28,7 +30,8 @@ from etude.music.score import KeySignatures, Notes, Score, Tempos, TimeSignature
 PPQ = 48
 VELOCITY = 80
 MARKS = {"ppp": 36, "pp": 48, "p": 60, "mp": 72, "mf": 84, "f": 96, "ff": 108, "fff": 120}
-MOST_BARS_IN_DISPUTE = 0.02
+MOST_LONG_BARS = 0.02
+MOST_SHORT_BARS = 0.05
 ROUNDING_QUARTER = Fraction(1, 100)
 PLAYBACK_DEFAULT_QPM = 120
 
@@ -53,13 +56,13 @@ class Refused(Exception):
     """A score that cannot be read faithfully; the message is the reason."""
 
 
-def read_score(parsed: stream.Score, *, program: int, default_qpm: float) -> Score:
+def read_score(parsed: stream.Score, *, program: int, default_qpm: Callable[[int, int], float]) -> Score:
     """Return the notes of a parsed piece.
 
     Args:
         parsed: what music21 read; transposing instruments are turned to sounding pitch in place.
         program: General MIDI program of parts whose name says nothing.
-        default_qpm: quarter notes a minute when the score has no tempo.
+        default_qpm: gives quarter notes a minute to a metre (numerator, denominator), where the score says none.
 
     Raises:
         Refused: off the grid, without a metre, or parts that do not fit together.
@@ -81,14 +84,15 @@ def read_score(parsed: stream.Score, *, program: int, default_qpm: float) -> Sco
         tracks.append(_track(part, program))
     if not rows:
         raise Refused("no notes")
+    metres = _metres(bars[0], starts)
     columns = np.array(rows).T
     names = ("onset_tick", "duration_tick", "pitch", "velocity", "track")
     return Score(
         PPQ,
         Notes.of(**dict(zip(names, columns, strict=True))),
         tuple(tracks),
-        tempos=_tempos(bars, starts, default_qpm),
-        time_signatures=_time_signatures(bars[0], starts),
+        tempos=_tempos(bars, starts, default_qpm(*metres[0])),
+        time_signatures=_time_signatures(metres, starts),
         key_signatures=_key_signatures(bars[0], starts),
     )
 
@@ -115,13 +119,16 @@ def _bars(parts: list) -> list[list[stream.Measure]]:
 
 def _bar_starts(bars: list[list[stream.Measure]]) -> list[int]:
     """Return when each bar begins, in ticks, and when the last one ends."""
-    starts, disputed = [0], 0
+    starts, long, short = [0], 0, 0
     for row in zip(*bars, strict=True):
-        lengths = {_tick(bar.highestTime) for bar in row if bar.recurse().notes}
-        disputed += len(lengths) > 1
-        starts.append(starts[-1] + max(lengths or {_tick(min(bar.highestTime for bar in row))}))
-    if disputed > MOST_BARS_IN_DISPUTE * len(bars[0]):
-        raise Refused(f"the parts disagree about the length of {disputed} of {len(bars[0])} bars")
+        lengths = [_tick(bar.highestTime) for bar in row if bar.recurse().notes]
+        lengths = lengths or [_tick(min(bar.highestTime for bar in row))]
+        usual = Counter(sorted(lengths)).most_common(1)[0][0]
+        long += max(lengths) > usual
+        short += min(lengths) < usual
+        starts.append(starts[-1] + max(lengths))
+    if long > MOST_LONG_BARS * len(starts) or short > MOST_SHORT_BARS * len(starts):
+        raise Refused(f"of {len(starts) - 1} bars, parts are too long in {long} and too short in {short}")
     return starts
 
 
@@ -201,20 +208,25 @@ def _tempos(bars: list[list[stream.Measure]], starts: list[int], default_qpm: fl
     return Tempos.of(tick=ticks, us_per_quarter=[round(60e6 / found[tick]) for tick in ticks])
 
 
-def _time_signatures(part_bars: list[stream.Measure], starts: list[int]) -> TimeSignatures:
+def _metres(part_bars: list[stream.Measure], starts: list[int]) -> dict[int, tuple[int, int]]:
+    """Return the printed metres by tick."""
     found: dict[int, tuple[int, int]] = {}
     for bar, start in zip(part_bars, starts, strict=False):
         for mark in bar.getElementsByClass(meter.TimeSignature):
             found[start + _tick(mark.offset)] = (mark.numerator, mark.denominator)
     if 0 not in found:
         raise Refused("no metre at the start")
-    numerator, denominator = found[0]
+    return found
+
+
+def _time_signatures(metres: dict[int, tuple[int, int]], starts: list[int]) -> TimeSignatures:
+    """Return the metres, with one of its own for a short first bar."""
+    numerator, denominator = metres[0]
     if len(starts) > 2 and 0 < starts[1] < numerator * 4 * PPQ // denominator:
-        found.setdefault(starts[1], found[0])
-        found[0] = _metre_of(starts[1])
-    ticks = sorted(found)
+        metres = {starts[1]: metres[0]} | metres | {0: _metre_of(starts[1])}
+    ticks = sorted(metres)
     return TimeSignatures.of(
-        tick=ticks, numerator=[found[t][0] for t in ticks], denominator=[found[t][1] for t in ticks]
+        tick=ticks, numerator=[metres[t][0] for t in ticks], denominator=[metres[t][1] for t in ticks]
     )
 
 
@@ -235,22 +247,3 @@ def _key_signatures(part_bars: list[stream.Measure], starts: list[int]) -> KeySi
             found[start + _tick(mark.offset)] = (mark.sharps, int(minor))
     ticks = sorted(found)
     return KeySignatures.of(tick=ticks, sharps=[found[t][0] for t in ticks], is_minor=[found[t][1] for t in ticks])
-
-
-def melody(score: Score, *, count: int = 12) -> tuple[int, ...]:
-    """Return the top line of a piece on its first beats, as semitones above its first note.
-
-    Equal melodies in another key, or with other passing notes, give equal tuples; shorter pieces give
-    shorter tuples.
-    """
-    notes = score.notes
-    beats = np.arange(int(notes.onset_tick[0]), int(notes.onset_tick.max()) + 1, PPQ)[: count]
-    ends = notes.onset_tick + notes.duration_tick
-    top = [notes.pitch[(notes.onset_tick <= beat) & (ends > beat)] for beat in beats]
-    pitches = [int(sounding.max()) for sounding in top if len(sounding)]
-    return tuple(pitch - pitches[0] for pitch in pitches)
-
-
-def count_by(values: list[str]) -> list[tuple[str, int]]:
-    """Return values with how often they occur, most frequent first, ties by name."""
-    return sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))

@@ -1,8 +1,8 @@
 """The command line: one file per command, imported when it is asked for.
 
-A command's module has a function ``run``, whose parameters are the command's arguments and options, or ``app``, a
-``typer.Typer`` of sub-commands. Its docstring begins with what the command does and ends with ``Example:``. Heavy
-libraries are imported inside ``run``: ``etude --help`` must not wait for torch.
+A command's module has a function ``run``, whose parameters are the command's arguments and options, or
+``app``, a ``typer.Typer`` of sub-commands. Its docstring begins with what the command does and ends with
+``Example:``. Heavy libraries are imported inside ``run``: ``etude --help`` must not wait for torch.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
 """``etude``: find the command, run it, turn errors into one line and an exit code.
 
-Exit codes: 0 done, 1 something a user can mend (one line on standard error), 130 interrupted. Any other error is a
-bug, and shows itself with a traceback.
+Exit codes: 0 done, 1 something a user can mend (one line on standard error), 130 interrupted. Any other error
+is a bug, and shows itself with a traceback.
 """
 
 import errno
@@ -16,10 +16,18 @@ from etude.cli import COMMANDS
 from etude.errors import EtudeError
 from etude.settings import nearest
 
-_FROM_OUTSIDE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENAMETOOLONG}
+_FROM_OUTSIDE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+}
 """Errors of the machine that only a user can mend: a full disk, missing rights."""
 
-# Typer brings its own copy of click since 0.27 and no longer installs click, so the class is found by its name.
+# Newer Typers bring a copy of click and do not install click itself, so the class is found by its name.
 _UsageProblem = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 
@@ -54,7 +62,10 @@ app = typer.Typer(
 )
 
 
-@app.callback(epilog="Example:\n\netude demo --minutes 2\n\netude prepare my-midi corpus && etude train llama-tiny data.corpus=corpus")
+@app.callback(
+    epilog="Example:\n\netude demo --minutes 2\n\netude prepare my-midi corpus\n\n"
+    "etude train llama-tiny data.corpus=corpus"
+)
 def root(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

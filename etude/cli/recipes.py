@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from etude.cli.show import report
+from etude.settings import Leaf, Settings, leaves
 
 
 def run(
@@ -24,10 +25,11 @@ def run(
     from etude.recipes import PRESETS, RECIPES, recipe, recipe_function
 
     if name is not None:
-        settings = flat(recipe(name).plain())
+        config = recipe(name)
         text = inspect.getdoc(recipe_function(name)) or ""
         lines = [f"# {line}".rstrip() for line in [name, *text.splitlines()]]
-        lines += [f"{place}: {_shown(value)}" for place, value in settings.items()]
+        lines += _listing(config)
+        settings = {leaf.name: leaf.value for leaf in leaves(config)}
         report({"recipe": name, "text": text, "settings": settings}, as_json=as_json, lines=lines)
         return
     texts = {recipe: (inspect.getdoc(function) or "").partition("\n")[0] for recipe, function in RECIPES.items()}
@@ -40,22 +42,23 @@ def run(
             changes = ", ".join(f"{place}={_shown(value)}" for place, value in values.items())
             lines.append(f"  {section + '=' + preset:<{width}}  {changes}")
     lines += ["", "Single values: `etude train NAME a.b=value`; `etude recipes NAME` lists them."]
-    document = {"recipes": [{"recipe": recipe, "text": text} for recipe, text in texts.items()], "presets": PRESETS}
+    document = {
+        "recipes": [{"recipe": recipe, "text": text} for recipe, text in texts.items()],
+        "presets": PRESETS,
+    }
     report(document, as_json=as_json, lines=lines)
 
 
-def flat(values: dict[str, Any], where: str = "") -> dict[str, Any]:
-    """Return nested settings as one level of dotted names.
+def _listing(settings: Settings) -> list[str]:
+    """Return one line of YAML a value, and what it is for as a comment."""
+    rows = [(f"{leaf.name}: {_shown(leaf.value)}", leaf) for leaf in leaves(settings)]
+    width = max(len(text) for text, _ in rows)
+    return [f"{text:<{width}}  # {_remark(leaf)}".rstrip(" #") for text, leaf in rows]
 
-    Example:
-        >>> flat({"train": {"seed": 0}, "label": ""})
-        {'train.seed': 0, 'label': ''}
-    """
-    found = {}
-    for name, value in values.items():
-        place = f"{where}.{name}" if where else name
-        found |= flat(value, place) if isinstance(value, dict) else {place: value}
-    return found
+
+def _remark(leaf: Leaf) -> str:
+    notes = [note for note in (leaf.unit, leaf.kind) if note not in ("", "identity")]
+    return leaf.text + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _shown(value: Any) -> str:

@@ -1,7 +1,7 @@
 """List runs, show one, or print what it measured.
 
-A run is named by its folder, its id, or the beginning of its id. ETUDE_RUNS names the folder of runs, by default
-`runs`.
+A run is named by its folder, its id, or the beginning of its id. ETUDE_RUNS names the folder of runs, by
+default `runs`.
 
 Example:
     etude runs
@@ -18,7 +18,9 @@ import typer
 
 from etude.cli.show import report
 
-app = typer.Typer(add_completion=False, invoke_without_command=True, help="List runs, show one, or print what it measured.")
+app = typer.Typer(
+    add_completion=False, invoke_without_command=True, help="List runs, show one, or print what it measured."
+)
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="a run's folder, its id, or the beginning of its id")]
 
@@ -30,7 +32,7 @@ def root(ctx: typer.Context, as_json: AsJson = False) -> None:
         list_all(as_json)
 
 
-@app.command("list")
+@app.command("list", epilog="Example:\n\netude runs list --json")
 def list_all(as_json: AsJson = False) -> None:
     """List runs, the one that changed last first."""
     from etude.runs.find import list_runs, runs_root
@@ -47,10 +49,9 @@ def list_all(as_json: AsJson = False) -> None:
     report({"runs": rows}, as_json=as_json, lines=lines)
 
 
-@app.command()
+@app.command(epilog="Example:\n\netude runs show 3fa9c1")
 def show(name: RunName, as_json: AsJson = False) -> None:
     """Show what a run is, where it stands, and where it ran."""
-    from etude.cli.recipes import flat
     from etude.runs.definition import read_config
     from etude.runs.environment import read_environment
     from etude.runs.find import find_run
@@ -78,7 +79,7 @@ def show(name: RunName, as_json: AsJson = False) -> None:
     report(document, as_json=as_json, lines=lines)
 
 
-@app.command()
+@app.command(epilog="Example:\n\netude runs log 3fa9c1 --kind valid --csv > curve.csv")
 def log(
     name: RunName,
     kind: Annotated[str | None, typer.Option(help="only records of this kind, such as train or valid")] = None,
@@ -90,7 +91,7 @@ def log(
     from etude.runs.records import columns_of, read_records
 
     run = find_run(name)
-    records = [_flat_record(record) for record in read_records(run.path / "metrics.jsonl", kind=kind)]
+    records = [flat(record) for record in read_records(run.path / "metrics.jsonl", kind=kind)]
     columns = columns_of(records)
     if as_csv:
         text = io.StringIO()
@@ -104,10 +105,18 @@ def log(
     report({"run": run.run, "records": records}, as_json=as_json, lines=lines)
 
 
-def _flat_record(record: dict[str, Any]) -> dict[str, Any]:
-    from etude.cli.recipes import flat
+def flat(values: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """Return nested values as one level of dotted names.
 
-    return flat(record)
+    Example:
+        >>> flat({"train": {"seed": 0}, "label": ""})
+        {'train.seed': 0, 'label': ''}
+    """
+    found = {}
+    for name, value in values.items():
+        place = f"{where}.{name}" if where else name
+        found |= flat(value, place) if isinstance(value, dict) else {place: value}
+    return found
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ Dimension key:  B batch   T tokens
 
 import functools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -104,8 +104,9 @@ class TrainBatches:
         most = self.transpose_semitones
         if not most:
             return ids
-        draws = permutation(2 * most + 1, self.seed, "transpose", epoch, self.shards.piece_ids[row].as_py()) - most
-        for semitones in draws.tolist():
+        piece = self.shards.piece_ids[row].as_py()
+        for draw in permutation(2 * most + 1, self.seed, "transpose", epoch, piece).tolist():
+            semitones = draw - most
             if semitones == 0:
                 return ids
             moved = self.shards.tokenizer.transpose_ids(ids[:-1].astype(np.int32), semitones)
@@ -210,7 +211,8 @@ class EvalWindows:
         batch = EvalBatch(np.full(shape, pad, np.int64), np.full(shape, pad, np.int64), np.zeros(shape, bool))
         for k, (row, start, end, fresh) in enumerate(windows.tolist()):
             ids = self.shards.ids(row)
-            batch.ids_BT[k, : end - start] = ids[start - 1 : end - 1] if start else np.append(end_id, ids[: end - 1])
+            before = ids[start - 1] if start else end_id
+            batch.ids_BT[k, : end - start] = np.append(before, ids[start : end - 1])
             batch.targets_BT[k, : end - start] = ids[start:end]
             batch.weight_BT[k, fresh - start : end - start] = True
         return batch

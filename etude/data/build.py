@@ -59,7 +59,7 @@ class Builder:
         self._given: dict[str, str] = {}
 
     def add(self, paths: Sequence[str], facts: Sequence[dict[str, Any]], scores: pa.Table) -> None:
-        """Add files: ``facts`` has a row for each, ``scores`` one for each that could be read and has notes."""
+        """Add files: a row of ``facts`` for each, of ``scores`` for each that could be read and has notes."""
         rows, kept, place = [], [], 0
         for path, fact in zip(paths, facts, strict=True):
             row = self._judge(path, fact)
@@ -81,7 +81,8 @@ class Builder:
         split_of = split_by_group(groups, seed=seed, fractions=fractions, given=self._given)
         ids, paths, _ = zip(*self._rows, strict=True) if self._rows else ((), (), ())
         names = [split_of[group] for group in groups]
-        splits = pa.table([pa.array(column, pa.string()) for column in (ids, paths, groups, names)], SPLITS_SCHEMA)
+        columns = [pa.array(column, pa.string()) for column in (ids, paths, groups, names)]
+        splits = pa.table(columns, schema=SPLITS_SCHEMA)
         pq.write_table(splits, self.folder / "splits.parquet", compression="zstd")
         self._content.update(repr(self.labels.names).encode())
         content = self._content.hexdigest()

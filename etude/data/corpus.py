@@ -43,6 +43,7 @@ PIECE_FIELDS = [
 SPLITS_SCHEMA = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("id", "path", "group", "split")]
 )
+_INFO_KEYS = ("digest", "content", "num_pieces", "piece_files", "notes", "hours", "files")
 _ROWS_AT_A_TIME = 64
 
 
@@ -90,7 +91,8 @@ class Corpus:
         return self.info["num_pieces"]
 
     def __repr__(self) -> str:
-        return f"Corpus({str(self.path)!r}: {len(self)} pieces, {self.info['notes']} notes, {self.info['hours']:.1f} h)"
+        notes, hours = self.info["notes"], self.info["hours"]
+        return f"Corpus({str(self.path)!r}: {len(self)} pieces, {notes} notes, {hours:.1f} h)"
 
     @classmethod
     def open(cls, path: Path | str) -> "Corpus":
@@ -102,8 +104,9 @@ class Corpus:
         path = Path(path)
         info = read_info(path)
         missing = [name for name in ("splits.parquet", "ledger.parquet") if not (path / name).is_file()]
-        if missing or not all(name in info for name in ("digest", "content", "num_pieces", "notes", "hours")):
-            raise CorpusError(f"{path}: damaged, {missing[0] if missing else 'corpus.json'} is incomplete; prepare it again")
+        missing += [f"'{name}' in corpus.json" for name in _INFO_KEYS if name not in info]
+        if missing:
+            raise CorpusError(f"{path}: damaged, {missing[0]} is missing; prepare it again")
         return cls(path, info)
 
     @cached_property
@@ -133,7 +136,8 @@ class Corpus:
         for file in self._piece_files():
             try:
                 opened = pq.ParquetFile(file)
-                for batch in opened.iter_batches(_ROWS_AT_A_TIME, columns=self._columns(opened.schema_arrow, columns)):
+                names = self._columns(opened.schema_arrow, columns)
+                for batch in opened.iter_batches(_ROWS_AT_A_TIME, columns=names):
                     if inside is not None:
                         batch = batch.filter(pa.array([row in inside for row in batch["id"].to_pylist()]))
                     yield from _pieces_of(batch)
@@ -142,8 +146,9 @@ class Corpus:
 
     def _piece_files(self) -> list[Path]:
         files = sorted(self.path.glob("pieces-*.parquet"))
-        if len(files) != self.info.get("piece_files", len(files)):
-            raise CorpusError(f"{self.path}: {len(files)} of {self.info['piece_files']} pieces-*.parquet; prepare it again")
+        if len(files) != self.info["piece_files"]:
+            count = f"{len(files)} of {self.info['piece_files']}"
+            raise CorpusError(f"{self.path}: damaged, holds {count} pieces-*.parquet; prepare it again")
         return files
 
     def _columns(self, schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:
@@ -168,7 +173,9 @@ def read_info(path: Path) -> dict[str, Any]:
     try:
         info = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise CorpusError(f"{path}: not a corpus, it has no corpus.json; make one with `etude prepare`") from None
+        raise CorpusError(
+            f"{path}: not a corpus, has no corpus.json; make one with `etude prepare`"
+        ) from None
     except (OSError, ValueError) as error:
         raise CorpusError(f"{file}: unreadable ({error}); prepare the corpus again") from error
     found = (info.get("schema"), info.get("version")) if isinstance(info, dict) else None

@@ -22,7 +22,7 @@ from etude.errors import CorpusError
 from etude.settings import nearest
 
 PATH_COLUMNS = ("path", "file", "filename", "midi_filename")
-_MEANING = {"group": "group", "split": "split", "licence": "licence", "license": "licence", "source": "source"}
+_MEANING = {name: name for name in ("group", "split", "licence", "source")} | {"license": "licence"}
 _SPLIT_NAMES = {name: name for name in SPLITS} | dict.fromkeys(("val", "validation", "dev"), "valid")
 _DELIMITERS = ",;\t|"
 
@@ -77,11 +77,15 @@ def read_labels(table: Path | str, paths: Sequence[str]) -> Labels:
     line_of: dict[str, int] = {}
     for line, cells in rows:
         if len(cells) != len(header):
-            raise CorpusError(f"{table}, line {line}: {len(cells)} cells, expected {len(header)} as in the header")
+            raise CorpusError(
+                f"{table}, line {line}: {len(cells)} cells, expected {len(header)} as in the header"
+            )
         row = dict(zip(header, (cell.strip() or None for cell in cells), strict=True))
         key = _plain(row.pop(path_column) or "")
         if key in line_of:
-            raise CorpusError(f"{table}, line {line}: '{key}' is already on line {line_of[key]}; keep one row a file")
+            raise CorpusError(
+                f"{table}, line {line}: '{key}' is on line {line_of[key]} too; keep one row a file"
+            )
         line_of[key] = line
         if key not in known:
             labels.unmatched.append(key)
@@ -105,7 +109,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
     except OSError as error:
         raise CorpusError(f"{table}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{table}: byte {error.start} is not UTF-8; save the table as CSV in UTF-8") from error
+        raise CorpusError(f"{table}: byte {error.start} is not UTF-8; save it as CSV in UTF-8") from error
     head = text.split("\n", 1)[0]
     # of the header alone: cells may hold any of these characters, names of columns do not
     delimiter = max(_DELIMITERS, key=head.count)
@@ -129,7 +133,8 @@ def _header(table: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
         )
     doubled = sorted({name for name in header if header.count(name) > 1 or not name})
     if doubled or {"licence", "license"} <= set(header):
-        raise CorpusError(f"{table}: column '{doubled[0] if doubled else 'licence'}' stands twice or has no name")
+        name = doubled[0] if doubled else "licence"
+        raise CorpusError(f"{table}: column '{name}' stands twice or has no name; give each its own")
     return header
 
 
@@ -150,9 +155,10 @@ def _check_groups(table: Path, labels: Labels, line_of: dict[str, int]) -> None:
             continue
         split, other = first.setdefault(said.group, (said.split, path))
         if split != said.split:
+            here, there = line_of[_plain(path)], line_of[_plain(other)]
             raise CorpusError(
-                f"{table}, line {line_of[_plain(path)]}: group '{said.group}' is in {said.split} here and in {split} "
-                f"on line {line_of[_plain(other)]}; a group belongs to one split"
+                f"{table}, line {here}: group '{said.group}' is in {said.split} here and in {split} on line "
+                f"{there}; a group belongs to one split"
             )
 
 

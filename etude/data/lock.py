@@ -54,8 +54,9 @@ def _take(lock: Path, wait: bool) -> int:
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace") or "another process"
             os.close(handle)
+            path = lock.with_name(lock.name[1:-5])
             raise CorpusError(
-                f"{lock.with_name(lock.name[1:-5])}: is being written by {holder}; wait for it or choose another folder"
+                f"{path}: is being written by {holder}; wait, or choose another folder"
             ) from None
         except BaseException:
             os.close(handle)

@@ -49,7 +49,7 @@ def _walk(folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[str, st
     while waiting:
         path, prefix = waiting.pop()
         try:
-            found = os.stat(path)
+            found = Path(path).stat()
             if (found.st_dev, found.st_ino) in visited:
                 continue
             visited.add((found.st_dev, found.st_ino))

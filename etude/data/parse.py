@@ -16,7 +16,7 @@ import pyarrow as pa
 from etude.errors import MidiError
 from etude.music.midi import read_midi
 from etude.music.score import Score
-from etude.music.table import SCORE_SCHEMA, scores_to_arrow
+from etude.music.table import scores_to_arrow
 
 MAX_FILE_BYTES = 64 << 20
 """Larger files are rejected: the largest MIDI files that hold music have a few megabytes."""
@@ -63,7 +63,8 @@ def digest_of_score(score: Score) -> bytes:
         table = getattr(score, name)
         digest.update(f"{name}{len(table)}".encode())
         for values in table.columns().values():
-            digest.update(values.astype("<i4").tobytes() if isinstance(values, np.ndarray) else json.dumps(values).encode())
+            whole = isinstance(values, np.ndarray)
+            digest.update(values.astype("<i4").tobytes() if whole else json.dumps(values).encode())
     return digest.digest()
 
 
@@ -112,5 +113,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise MidiError(f"cannot be read: {error.strerror or error}") from error
-
-

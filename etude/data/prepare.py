@@ -7,14 +7,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import batched
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from etude.data.build import Builder
-from etude.data.corpus import Corpus, read_info
 from etude.data.labels import FileLabels, Labels, read_labels
 from etude.data.lock import writing
 from etude.data.midi_files import MidiFile, find_midi
@@ -61,7 +59,8 @@ def prepare(
     """Make a corpus of a folder of MIDI files.
 
     Args:
-        midi_dir: the folder, or ``"sampler"`` for the built-in corpus.
+        midi_dir: the folder, or ``"sampler"`` for the built-in corpus (a folder of that name is
+            ``"./sampler"``).
         out: the folder to make.
         labels: a table of labels, see ``etude.data.labels``.
         licence: licence of files for which the table names none.
@@ -81,9 +80,14 @@ def prepare(
     """
     began = time.monotonic()
     check_fractions(fractions)
-    out = Path(os.path.abspath(out))
+    out = Path(out).resolve()
     _check_out(out, force)
-    source = _sampler() if os.fspath(midi_dir) == SAMPLER else _folder(Path(midi_dir), labels, workers or _cores())
+    if os.fspath(midi_dir) == SAMPLER:
+        if labels is not None:
+            raise CorpusError(f"{labels}: the built-in corpus has its own labels; leave --labels out")
+        source = _sampler()
+    else:
+        source = _folder(Path(midi_dir), labels, workers or _cores())
     with writing(out), draft_folder(out) as draft:
         builder = Builder(draft, labels=source.labels, licence=licence, source=source.name)
         try:
@@ -158,15 +162,21 @@ def _sampler() -> Source:
     names = sorted({name for piece in pieces for name in piece.labels})
     of = {
         piece.path: FileLabels(
-            {name: piece.labels.get(name) for name in names}, piece.group, piece.split, piece.licence, piece.source
+            labels={name: piece.labels.get(name) for name in names},
+            group=piece.group,
+            split=piece.split,
+            licence=piece.licence,
+            source=piece.source,
         )
         for piece in pieces
     }
 
     def read() -> Iterator[Read]:
-        for group in batched(pieces, _JOB_FILES):
+        for first in range(0, len(pieces), _JOB_FILES):
+            group = pieces[first : first + _JOB_FILES]
             facts = [_NO_FACTS | facts_of_score(piece.score) for piece in group]
-            yield Read([piece.path for piece in group], facts, pa.table(scores_to_arrow([p.score for p in group])))
+            scores = scores_to_arrow([piece.score for piece in group])
+            yield Read([piece.path for piece in group], facts, pa.Table.from_batches([scores]))
 
     return Source(SAMPLER, len(pieces), Labels(tuple(names), of), read)
 
@@ -178,7 +188,9 @@ def _check_out(out: Path, force: bool) -> None:
     if not (out / "corpus.json").is_file():
         raise CorpusError(f"{out}: exists and is not a corpus; choose another folder")
     if not force:
-        raise CorpusError(f"{out}: a corpus is here already; add --force to replace it, or choose another folder")
+        raise CorpusError(
+            f"{out}: a corpus is here already; replace it with --force, or choose another folder"
+        )
 
 
 def _cores() -> int:

@@ -14,7 +14,10 @@ class DataSettings(Settings):
     """
 
     corpus: str = setting(
-        "sampler", kind="machine", min_length=1, text="folder of a prepared corpus, or sampler for the built-in one"
+        "sampler",
+        kind="machine",
+        min_length=1,
+        text="folder of a prepared corpus, or sampler for the built-in one",
     )
     tokenizer: Tokenizer = setting("performance", text="kind and settings of the tokenizer")
     transpose_semitones: int = setting(

@@ -21,10 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from etude.data.token_files import SCHEMA, VERSION
 from etude.errors import TokenError
-
-SCHEMA = "etude-tokens"
-VERSION = 1
 
 
 class Shards:
@@ -126,6 +124,7 @@ def read_seal(path: Path) -> dict[str, Any]:
     found = (seal.get("schema"), seal.get("version")) if isinstance(seal, dict) else None
     if found != (SCHEMA, VERSION):
         raise TokenError(
-            f"{file}: schema and version are {found}, expected {(SCHEMA, VERSION)}; remove {path} and tokenize again"
+            f"{file}: schema and version are {found}, expected {(SCHEMA, VERSION)}; "
+            f"remove the folder and tokenize again"
         )
     return seal

@@ -48,7 +48,7 @@ def split_by_group(
     held = Counter()
     for group, name in split.items():
         held[name] += sizes[group]
-    free = sorted((group for group in sizes if group not in split), key=lambda group: (_place(seed, group), group))
+    free = sorted(set(sizes) - set(split), key=lambda group: (seed_of(seed, "split", group), group))
     wanted = {name: share * len(groups) for name, share in zip(SPLITS, fractions, strict=True)}
     for group in free:
         split[group] = next(
@@ -64,19 +64,15 @@ def check_fractions(fractions: Sequence[float]) -> None:
     fits = len(fractions) == 3 and min(fractions) >= 0 and abs(sum(fractions) - 1) < 1e-6 and fractions[0] > 0
     if not fits:
         raise CorpusError(
-            f"fractions = {tuple(fractions)}: expected three shares of train, valid and test that add up to 1, "
-            f"such as (0.8, 0.1, 0.1)"
+            f"fractions = {tuple(fractions)}: expected shares of train, valid and test that add up to 1, "
+            "such as (0.8, 0.1, 0.1)"
         )
 
 
 def _fill_empty(split: dict[str, str], free: list[str], sizes: Counter, wanted: dict[str, float]) -> None:
-    """Move the smallest groups of train, first in the order, to splits that should have pieces and have none."""
-    movable = heapq.nsmallest(3, (group for group in free if split[group] == "train"), key=lambda group: sizes[group])
+    """Move the smallest groups of train to splits that should have pieces and have none."""
+    movable = heapq.nsmallest(2, (group for group in free if split[group] == "train"), key=sizes.get)
     for name in ("valid", "test"):
         trained = sum(1 for value in split.values() if value == "train")
         if wanted[name] > 0 and name not in split.values() and movable and trained > 1:
             split[movable.pop(0)] = name
-
-
-def _place(seed: int, group: str) -> int:
-    return seed_of(seed, "split", group)

@@ -61,8 +61,8 @@ def run_in_order(
         RuntimeError: the function raised, or no process can be started.
     """
     team = _Team(jobs, call, limit_sec, ahead * workers)
-    threads = [threading.Thread(target=team.serve, daemon=True) for _ in range(max(1, min(workers, len(jobs))))]
-    threads.append(threading.Thread(target=team.watch, daemon=True))
+    roles = [team.serve] * max(1, min(workers, len(jobs))) + [team.watch]
+    threads = [threading.Thread(target=role, daemon=True) for role in roles]
     for thread in threads:
         thread.start()
     try:

@@ -142,7 +142,7 @@ def sample_ids(
     logits_BV = network.prefill(start_T.expand(num_takes, -1), cache)
     constraint = Constraint(tokenizer.grammar, device) if sampling.grammar else None
     if constraint is not None:
-        state_BC = constraint.after(prompt_ids, num_takes)
+        state_BC = constraint.after(prompt_ids).expand(num_takes, -1)
     uniform_BT = torch.from_numpy(np.stack([generator(seed, "sample").random(max_new) for seed in seeds])).to(device)
     never_V = torch.zeros(tokenizer.vocab_size, dtype=torch.bool, device=device)
     never_V[tokenizer.pad_id] = True

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from etude.attributes import ATTRIBUTES, measure
+from etude.attributes import ATTRIBUTES, attribute, measure
 from etude.music.score import Score
 from etude.randomness import generator
 
@@ -121,7 +121,8 @@ def compare(
         seed: of the bootstrap.
 
     Returns:
-        What ``evaluate`` says, by attribute, with ``takes_values`` and ``held_out_values`` beside it.
+        What ``evaluate`` says, by attribute; beside it ``takes_values`` and ``held_out_values``, and the
+        attribute's ``title``, ``unit`` and ``meaning``.
     """
     names = list(ATTRIBUTES if attributes is None else attributes)
     measured = [_columns([measure(score, names) for score in scores], names) for scores in (takes, held_out)]
@@ -130,7 +131,9 @@ def compare(
         ours, theirs = measured[0][name], measured[1][name]
         if len(ours) >= 1 and len(theirs) >= 2:
             numbers = evaluate(ours, theirs, num_resamples=num_resamples, seed=seed)
-            compared[name] = numbers | {"takes_values": ours.tolist(), "held_out_values": theirs.tolist()}
+            values = {"takes_values": ours.tolist(), "held_out_values": theirs.tolist()}
+            about = {key: getattr(attribute(name), key) for key in ("title", "unit", "meaning")}
+            compared[name] = numbers | values | about
     return compared
 
 

@@ -1,0 +1,1 @@
+"""Music as values: the Score, its times, its files, its edits."""

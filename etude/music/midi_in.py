@@ -43,15 +43,18 @@ def score_of(events: Events) -> Score:
     ppq, constant_tempo = _division(events.division)
     if events.format == 2:
         events = _one_after_another(events)
-    begins, ends = _pair_notes(events)
-    others = np.flatnonzero((events.status & 0xF0 == 0xB0) | (events.status >= 0xE0))
-    tracks, note_track, other_track = _assign_tracks(events, begins, others)
+    voices = _voices(events)
+    begins, ends, controls, bends = _sort_out(events, voices)
+    others = np.concatenate([controls, bends]) if len(bends) else controls
+    tracks, note_track, other_track = _assign_tracks(events, voices, begins, others)
     names, texts = _texts(events, tracks)
     tables = _metas(events)
     if constant_tempo is not None:
         tables["tempos"] = Tempos(tick=[0], us_per_quarter=[constant_tempo])
-    if len(others):
-        tables |= _controls(events, others, other_track)
+    if len(controls):
+        tables["controls"] = _controls(events, controls, other_track[: len(controls)])
+    if len(bends):
+        tables["pitch_bends"] = _pitch_bends(events, bends, other_track[len(controls) :])
     if len(texts):
         tables["texts"] = texts
     return Score(
@@ -91,33 +94,43 @@ def _one_after_another(events: Events) -> Events:
             if source and not any(meta.type == kind and meta.tick == 0 for meta in own):
                 metas.append(Meta(source, begin, kind, payload))
         metas += [meta._replace(tick=meta.tick + begin) for meta in own]
-    return replace(events, tick=events.tick + np.array(begins, np.int64)[events.source], metas=metas)
+    return replace(events, tick=events.tick + np.array(begins, np.int32)[events.source], metas=metas)
 
 
-def _channel(events: Events, rows: np.ndarray | slice) -> np.ndarray:
-    """Return one number, int32, for the file track and channel of each event."""
-    return events.source[rows] * 16 + (events.status[rows] & 0x0F)
+def _voices(events: Events) -> np.ndarray | int:
+    """Return 16 * file track + channel of each event, or one number if all are the same."""
+    channel = events.status & 0x0F
+    sources = events.source[[0, -1]] if len(channel) else np.zeros(2, np.int32)
+    if sources[0] == sources[1] and channel.min(initial=15) == channel.max(initial=0):
+        return int(sources[0]) * 16 + int(channel[0])
+    return events.source * 16 + channel
 
 
-def _pair_notes(events: Events) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows at which notes begin, in file order, and the rows at which they end."""
-    rows = np.flatnonzero(events.status < 0xA0)
-    is_begin = (events.status[rows] >= 0x90) & (events.data2[rows] > 0)
-    key = _channel(events, rows) * 128 + events.data1[rows]
-    if len(events.end_tick) <= 32:
-        # numpy sorts 16-bit numbers by radix, ten times faster
-        key = key.astype(np.uint16)
+def _sort_out(events: Events, voices: np.ndarray | int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows at which notes begin and end, both by voice, pitch and time, and of controls and bends."""
+    # one sort brings the events of each pitch together, and controls and bends to the end in file order
+    if isinstance(voices, int):
+        key, above = events.data1.copy(), 128
+    else:
+        # numpy sorts 16-bit numbers by radix, ten times faster than longer ones
+        above = len(events.end_tick) * 2048
+        key = (voices * 128 + events.data1).astype(np.uint16 if above + 2 < 1 << 16 else np.int64)
+    kind = events.status >> 4
+    is_other = kind >= 0xA
+    np.copyto(key, np.array([above + 2, above, 0, 0, above + 1], key.dtype).take(kind - 0xA, mode="clip"), where=is_other)
     order = np.argsort(key, kind="stable")
-    rows, is_begin, key = rows[order], is_begin[order], key[order]
+    num_others = np.bincount(kind, minlength=16)
+    num_notes = int(num_others[8] + num_others[9])
+    num_controls = int(num_others[0xB])
+    rows, controls = order[:num_notes], order[num_notes : num_notes + num_controls]
+    bends = order[num_notes + num_controls :][: int(num_others[0xE])]
     begins, ends = rows[0::2], rows[1::2]
+    is_begin = ((kind == 9) & (events.data2 > 0)).take(rows)
+    key = key.take(rows)
     alternate = len(begins) == len(ends) and is_begin[0::2].all() and not is_begin[1::2].any()
     if not (alternate and np.array_equal(key[0::2], key[1::2])):
         begins, ends = _pair_in_turn(rows, is_begin, key)
-    # from pitch order back to file order, without a sort
-    end_of = np.full(len(events.tick), -1)
-    end_of[begins] = ends
-    begins = np.flatnonzero(end_of >= 0)
-    return begins, end_of[begins]
+    return begins, ends, controls, bends
 
 
 def _pair_in_turn(rows: np.ndarray, is_begin: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,54 +154,72 @@ def _pair_in_turn(rows: np.ndarray, is_begin: np.ndarray, key: np.ndarray) -> tu
 
 def _notes(events: Events, begins: np.ndarray, ends: np.ndarray, track: np.ndarray, num_tracks: int) -> Notes:
     """Return the notes in their total order."""
-    onset = events.tick[begins]
-    pitch = events.data1[begins]
-    key = (onset * max(num_tracks, 1) + track) * 128 + pitch
-    order = np.argsort(key, kind="stable")
-    begins, onset = begins[order], onset[order]
+    onset, pitch = events.tick.take(begins), events.data1.take(begins)
+    key = onset.astype(np.int64) * max(num_tracks, 1)
+    if num_tracks > 1:
+        key += track
+    key = key * 128 + pitch
+    order = np.argsort(key)
+    begins, onset, key = begins.take(order), onset.take(order), key.take(order)
     notes = Notes(
-        onset_tick=onset.astype(np.int32),
-        duration_tick=(events.tick[ends[order]] - onset).astype(np.int32),
-        pitch=pitch[order].astype(np.int32),
-        velocity=events.data2[begins].astype(np.int32),
-        track=track[order],
+        onset_tick=onset,
+        duration_tick=events.tick.take(ends.take(order)) - onset,
+        pitch=pitch.take(order).astype(np.int32),
+        velocity=events.data2.take(begins).astype(np.int32),
+        track=track.take(order) if num_tracks > 1 else track,
     )
-    key = key[order]
     # of notes that begin at once on one pitch, durations and velocities decide
     return notes.in_order() if (key[1:] == key[:-1]).any() else notes
 
 
 def _assign_tracks(
-    events: Events, begins: np.ndarray, others: np.ndarray
+    events: Events, voices: np.ndarray | int, begins: np.ndarray, others: np.ndarray
 ) -> tuple[list[tuple[int, int, int]], np.ndarray, np.ndarray]:
     """Return the (file track, channel, program) of each track, and the track of notes and of other events."""
-    note_channel, other_channel = _channel(events, begins), _channel(events, others)
-    note_key = note_channel * 128 + _programs(events, begins, note_channel)
-    keys = note_key[:1] if len(note_key) and (note_key == note_key[0]).all() else np.unique(note_key)
-    other_key = other_channel * 128 + _programs(events, others, other_channel)
-    _follow_notes(other_key, others, other_channel, begins, note_channel, note_key, keys)
+    if isinstance(voices, int):
+        only = _only_program(events, voices, begins)
+        if only is not None and len(begins):
+            tracks = [(voices // 16, voices % 16, only)]
+            return tracks, np.zeros(len(begins), np.int32), np.zeros(len(others), np.int32)
+        voices = np.full(len(events.tick), voices, np.int32)
+    note_voice, other_voice = voices.take(begins), voices.take(others)
+    note_key = note_voice * 128 + _programs(events, begins, note_voice)
+    keys = np.unique(note_key)
+    other_key = other_voice * 128 + _programs(events, others, other_voice)
+    _follow_notes(other_key, others, other_voice, begins, note_voice, note_key, keys)
     last_program = {source * 16 + channel: program for source, _, channel, program in events.programs}
-    bare = (last_program.keys() | set(np.unique(other_channel).tolist())) - set((keys // 128).tolist())
+    bare = (last_program.keys() | set(np.unique(other_voice).tolist())) - set((keys // 128).tolist())
     if bare:
-        bare_keys = {channel: channel * 128 + last_program.get(channel, 0) for channel in bare}
+        bare_keys = {voice: voice * 128 + last_program.get(voice, 0) for voice in bare}
         keys = np.union1d(keys, list(bare_keys.values()))
-        for channel, key in bare_keys.items():
-            other_key[other_channel == channel] = key
+        for voice, key in bare_keys.items():
+            other_key[other_voice == voice] = key
     tracks = [(key // 2048, key // 128 % 16, key % 128) for key in keys.tolist()]
     return tracks, *(keys.searchsorted(key).astype(np.int32) for key in (note_key, other_key))
 
 
-def _programs(events: Events, rows: np.ndarray, channel: np.ndarray) -> np.ndarray | int:
-    """Return the program in force at some events, of which the channels are given."""
+def _only_program(events: Events, voice: int, begins: np.ndarray) -> int | None:
+    """Return the program of all notes of a file with one voice, or None if there are several programs or voices."""
+    changes = events.programs
+    if not changes:
+        return 0
+    program = changes[0].program
+    if any((change.source * 16 + change.channel, change.program) != (voice, program) for change in changes):
+        return None
+    return program if changes[0].index <= begins[:1].sum() else None
+
+
+def _programs(events: Events, rows: np.ndarray, voice: np.ndarray) -> np.ndarray | int:
+    """Return the program in force at some events, of which the voices are given."""
     if not events.programs:
         return 0
     span = len(events.tick) + 1
-    changes = np.array(
-        sorted(((source * 16 + ch) * span + index, i) for i, (source, index, ch, _) in enumerate(events.programs))
-    )
-    program = np.array([change.program for change in events.programs], np.int32)[changes[:, 1]]
-    place = changes[:, 0].searchsorted(channel.astype(np.int64) * span + rows, side="right") - 1
-    return np.where((place >= 0) & (changes[place, 0] // span == channel), program[place], 0).astype(np.int32)
+    at = [(source * 16 + channel) * span + index for source, index, channel, _ in events.programs]
+    order = np.argsort(at, kind="stable")
+    at = np.array(at)[order]
+    program = np.array([change.program for change in events.programs], np.int32)[order]
+    place = at.searchsorted(voice.astype(np.int64) * span + rows, side="right") - 1
+    return np.where((place >= 0) & (at[place] // span == voice), program[place], 0).astype(np.int32)
 
 
 def _follow_notes(
@@ -219,19 +250,14 @@ def _follow_notes(
         other_key[lost[fits]] = note_key[order[candidate[fits]]]
 
 
-def _controls(events: Events, others: np.ndarray, track: np.ndarray) -> dict[str, Controls | PitchBends]:
-    """Return the tables of control changes and pitch bends."""
-    tick = events.tick[others].astype(np.int32)
-    data1, data2 = events.data1[others].astype(np.int32), events.data2[others].astype(np.int32)
-    is_bend = events.status[others] >= 0xE0
-    tables = {}
-    if is_bend.any():
-        value = (data2 << 7 | data1) - 8192
-        tables["pitch_bends"] = PitchBends(tick[is_bend], track[is_bend], value[is_bend]).in_order()
-        keep = ~is_bend
-        tick, track, data1, data2 = tick[keep], track[keep], data1[keep], data2[keep]
-    tables["controls"] = Controls(tick, track, data1, data2).in_order()
-    return tables
+def _controls(events: Events, rows: np.ndarray, track: np.ndarray) -> Controls:
+    number, value = (column.take(rows).astype(np.int32) for column in (events.data1, events.data2))
+    return Controls(events.tick.take(rows), track, number, value).in_order()
+
+
+def _pitch_bends(events: Events, rows: np.ndarray, track: np.ndarray) -> PitchBends:
+    low, high = (column.take(rows).astype(np.int32) for column in (events.data1, events.data2))
+    return PitchBends(events.tick.take(rows), track, (high << 7 | low) - 8192).in_order()
 
 
 def _metas(events: Events) -> dict[str, Tempos | TimeSignatures | KeySignatures]:

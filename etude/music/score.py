@@ -233,7 +233,7 @@ def _empty(cls: type[Columns]) -> Any:
     return field(default_factory=lambda: table)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Score:
     """A piece: notes, the tracks they belong to, and what goes with them; immutable, equal by content.
 
@@ -254,6 +254,11 @@ class Score:
     texts: Texts = _empty(Texts)
 
     __hash__ = None
+
+    def __repr__(self) -> str:
+        """Return one line: the size of each table."""
+        tables = ((name, getattr(self, name)) for name in self.__dataclass_fields__ if name != "ppq")
+        return f"Score(ppq={self.ppq}, " + ", ".join(f"{len(t)} {name}" for name, t in tables if len(t)) + ")"
 
     @classmethod
     def of(

@@ -56,7 +56,7 @@ class Meta(NamedTuple):
 class Events:
     """Everything in a file; ``source`` counts its track chunks from 0.
 
-    Plain events are columns in file order: ``tick`` int64 from the start of their track, ``source`` int32,
+    Plain events are columns in file order: ``tick`` int32 from the start of their track, ``source`` int32,
     ``status``, ``data1`` and ``data2`` uint8.
     """
 
@@ -260,32 +260,36 @@ def _assemble(walk: _Walk, number: int, division: int) -> Events:
     """Turn the runs into columns."""
     lows = [walk.lows[start:stop] for _, start, stop in walk.runs]
     lows = lows[0] if len(lows) == 1 else np.concatenate([*lows, walk.lows[:0]])
-    delta_end, data1_at, data2_at = lows[0::3], lows[1::3], lows[2::3]
-    begin = np.empty_like(delta_end)
-    begin[1:] = data2_at[:-1] + 1
-    run_sizes = np.array([(stop - start) // 3 for _, start, stop in walk.runs], np.int64)
-    begin[np.cumsum(run_sizes) - run_sizes] = [at for at, _, _ in walk.runs]
-
-    first = np.array([*walk.first_event, len(begin)])
-    status_at = _status_at(begin, delta_end, data1_at, data2_at, first)
-    delta = _delta(walk.bytes, begin, delta_end)
+    # bytes from each low byte to the next: within an event, and from it to the delta time of the one after
+    steps = np.ones(len(lows) + 1, np.int32)
+    np.subtract(lows[1:], lows[:-1], out=steps[1:-1], casting="unsafe")
+    run_start = 0
+    for at, start, stop in walk.runs:
+        steps[run_start] = walk.lows[start] - at + 1
+        run_start += stop - start
+    _check_shape(steps, lows)
+    low_bytes = walk.bytes.take(lows)
+    delta = _delta(walk.bytes, low_bytes[0::3], lows[0::3], steps[0:-1:3] - 1)
     for index, wait in walk.waits:
         delta[index] += wait
+
     # the sum runs through all tracks: what lies before each is taken off again
-    total = np.concatenate([[0], np.cumsum(delta)])
-    before = total[first[:-1]]
+    total = np.zeros(len(delta) + 1, np.int64)
+    np.cumsum(delta, out=total[1:])
+    first = np.array([*walk.first_event, len(delta)])
     sizes = np.diff(first)
-    tick = total[1:] if len(sizes) < 2 else total[1:] - np.repeat(before, sizes)
-    if len(tick) and tick.max() > MAX_TICK:
+    before = total[first[:-1]]
+    tick = total[1:] - np.repeat(before, sizes)
+    if tick.max(initial=0) > MAX_TICK:
         raise MidiError(f"the piece is longer than {MAX_TICK} ticks")
     return Events(
         format=number,
         division=division,
-        tick=tick,
+        tick=tick.astype(np.int32),
         source=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-        status=walk.bytes[status_at],
-        data1=walk.bytes[data1_at],
-        data2=walk.bytes[data2_at],
+        status=_status(walk.bytes, lows[0::3], steps[1::3] == 2, first[:-1][sizes > 0]),
+        data1=low_bytes[1::3].copy(),
+        data2=low_bytes[2::3].copy(),
         programs=walk.programs,
         metas=[
             Meta(source, int(total[index] - before[source]) + wait, kind, payload)
@@ -295,34 +299,38 @@ def _assemble(walk: _Walk, number: int, division: int) -> Events:
     )
 
 
-def _status_at(
-    begin: np.ndarray, delta_end: np.ndarray, data1_at: np.ndarray, data2_at: np.ndarray, first: np.ndarray
-) -> np.ndarray:
-    """Return where the status of each plain event stands, which may be in an event before it."""
-    gap = data1_at - delta_end
-    wrong = (gap > 2) | (data2_at - data1_at != 1)
-    if wrong.any():
-        raise _damaged(int(data1_at[wrong.argmax()]), "a status where a data byte was expected")
-    wrong = delta_end - begin > 3
-    if wrong.any():
-        raise _damaged(int(begin[wrong.argmax()]), "a number of more than 4 bytes")
-    has_status = gap == 2
-    if has_status.all():
-        return delta_end + 1
-    first = first[:-1][np.diff(first) > 0]
-    if not has_status[first].all():
-        raise _damaged(int(begin[first[has_status[first].argmin()]]), "data before any status")
-    return np.maximum.accumulate(np.where(has_status, delta_end + 1, 0))
+def _check_shape(steps: np.ndarray, lows: np.ndarray) -> None:
+    """Refuse events other than: a delta time, a status or none, two data bytes."""
+    for place, most, what in (
+        (0, 4, "a number of more than 4 bytes"),
+        (1, 2, "a status where a data byte was expected"),
+        (2, 1, "a status where a data byte was expected"),
+    ):
+        column = steps[place:-1:3]
+        if column.max(initial=0) > most:
+            raise _damaged(int(lows[3 * int(column.argmax()) + place]), what)
 
 
-def _delta(data: np.ndarray, begin: np.ndarray, delta_end: np.ndarray) -> np.ndarray:
-    """Return the ticks, int64, that each plain event waits."""
-    delta = data[delta_end].astype(np.int64)
-    rows = np.flatnonzero(delta_end != begin)
-    for place in (1, 2, 3):
-        if not len(rows):
-            break
-        at = delta_end[rows] - place
-        delta[rows] |= (data[at] & 0x7F).astype(np.int64) << 7 * place
-        rows = rows[at > begin[rows]]
+def _delta(data: np.ndarray, low_byte: np.ndarray, delta_end: np.ndarray, high_bytes: np.ndarray) -> np.ndarray:
+    """Return the ticks, int32, that each plain event waits; ``high_bytes`` of it lie before ``delta_end``."""
+    delta = low_byte.astype(np.int32)
+    most = int(high_bytes.max(initial=0))
+    if most:
+        # every event has two bytes in front of it at least: the ones of the file's header
+        high = data.take(delta_end - 1) & 0x7F
+        high *= high_bytes > 0
+        delta += high.astype(np.int32) << 7
+    for place in range(2, most + 1):
+        rows = np.flatnonzero(high_bytes >= place)
+        delta[rows] += (data.take(delta_end[rows] - place) & 0x7F).astype(np.int32) << 7 * place
     return delta
+
+
+def _status(data: np.ndarray, delta_end: np.ndarray, has_status: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return the status of each plain event, which may stand in an event before it in the same track."""
+    if has_status.all():
+        return data.take(delta_end + 1)
+    if not has_status[first].all():
+        raise _damaged(int(delta_end[first[has_status[first].argmin()]]), "data before any status")
+    rows = np.flatnonzero(has_status)
+    return np.repeat(data.take(delta_end[rows] + 1), np.diff(rows, append=len(delta_end)))

@@ -20,9 +20,10 @@
       this.audio = figure.querySelector("audio");
       this.audio.removeAttribute("controls");
       this.buildBar(figure.querySelector(".etude-bar"));
-      this.said = make("p", { className: "etude-said", ariaLive: "off" }, figure);
-      if (!this.audio.getAttribute("src")) this.said.textContent = "Sound is synthesised in your browser.";
-      this.hint = this.said.textContent;
+      this.said = make("p", { className: "etude-said", role: "status" }, figure);
+      if (!this.audio.getAttribute("src")) this.said.textContent = "Sound is made in your browser.";
+      this.caption = figure.querySelector(".etude-about");
+      this.about = this.caption.textContent;
       for (const event of ["play", "pause", "ended"]) this.audio.addEventListener(event, () => this.show());
       for (const event of ["timeupdate", "seeked", "durationchange"]) this.audio.addEventListener(event, () => this.tell());
       this.audio.addEventListener("play", () => this.move());
@@ -76,6 +77,7 @@
       const now = this.audio.currentTime;
       this.clock.textContent = `${etude.clock(1000 * now)} / ${etude.clock(1000 * this.length)}`;
       this.slider.value = (1000 * now) / this.length;
+      this.slider.style.setProperty("--p", (100 * now) / this.length + "%");
       this.slider.setAttribute("aria-valuetext", this.clock.textContent);
       this.roll.drawPlayhead(1000 * now);
     }
@@ -95,9 +97,9 @@
       view.addEventListener("click", go);
       view.addEventListener("pointermove", (event) => {
         if (event.buttons === 1 && event.pointerType === "mouse") go(event);
-        this.said.textContent = this.roll.at(...place(event)) || this.hint;
+        this.caption.textContent = this.roll.at(...place(event)) || this.about;
       });
-      view.addEventListener("pointerleave", () => (this.said.textContent = this.hint));
+      view.addEventListener("pointerleave", () => (this.caption.textContent = this.about));
       view.addEventListener("keydown", (event) => {
         const now = this.audio.currentTime;
         const action = {

@@ -7,16 +7,16 @@ JavaScript the roll is a still picture and an embedded WAV has the browser's own
 import base64
 from pathlib import Path
 
-from etude.music.midi import midi_bytes
 from etude.music.score import Score
-from etude.pages.roll import Roll, legend, roll_svg
+from etude.pages.picture import roll_svg
+from etude.pages.roll import Roll, legend
 from etude.pages.text import Html, markup, scripts, styles
 
 SCRIPTS = ("roll.js", "synth.js", "player.js")
 """What a document with players needs, in this order, after the last of them."""
 
 
-def player(
+def player_html(
     score: Score,
     *,
     title: str,
@@ -43,22 +43,22 @@ def player(
     if wav is not None:
         data = wav if isinstance(wav, bytes) else Path(wav).read_bytes()
         source = f' src="{_data("audio/wav", data)}"'
+    caption = f'<strong>{markup(title)}</strong><span class="etude-about">{markup(note or roll.description)}</span>{legend(roll)}'
+    said = markup(f"Piano roll: {roll.description}. Space plays, arrow keys move.")
     return Html(
-        f'<figure class="etude etude-player" role="group" aria-label="{markup(title)}" data-roll="{roll.attribute()}">'
-        f"<figcaption><strong>{markup(title)}</strong><span>{markup(note or roll.description)}</span>{legend(roll)}</figcaption>"
-        f'<div class="etude-view" tabindex="0" role="group" aria-label="Piano roll: {markup(roll.description)}. '
-        f'Space plays, arrow keys move.">{roll_svg(score)}</div>'
+        f'<figure class="etude etude-player" role="group" aria-label="{markup(title)}" '
+        f'data-roll="{roll.attribute()}"><figcaption>{caption}</figcaption>'
+        f'<div class="etude-view" tabindex="0" role="group" aria-label="{said}">{roll_svg(score)}</div>'
         f'<div class="etude-bar"><span class="etude-tools">{"".join(links)}</span></div>'
-        f'<audio controls preload="metadata"{source}></audio></figure>'
+        f'<audio {"controls" if source else ""} preload="metadata"{source}></audio></figure>'
     )
 
 
 def score_html(score: Score, *, title: str = "Score") -> str:
-    """Return what a Score shows itself as in a notebook; any number of them may stand in one.
+    """Return what a Score shows itself as in a notebook; any number of them may stand in one.."""
+    from etude.music.midi import midi_bytes  # pages that offer no file need no reader of files
 
-    The MIDI link is left out where the Score cannot be written as a file.
-    """
-    figure = player(score, title=title, midi=midi_bytes(score))
+    figure = player_html(score, title=title, midi=midi_bytes(score))
     alone = figure.replace('class="etude etude-player"', 'class="etude etude-player etude-alone"', 1)
     return Html(styles() + alone + scripts(*SCRIPTS))
 

@@ -8,10 +8,13 @@ from etude.pages.player import SCRIPTS
 from etude.pages.text import Html, json_attribute, markup, scripts, styles
 
 # a page may use what it holds and nothing else; the browser enforces it
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data: blob:"
-_MARK = Html(
-    '<p class="etude-mark"><svg viewBox="0 0 42 24" aria-hidden="true"><path d="M0 4h42M0 12h42M0 20h42" stroke="currentColor" '
-    'stroke-opacity=".3"/><path d="M3 16h8M13 8h6M21 12h10M33 4h6" stroke="currentColor" stroke-width="5" stroke-linecap="round"/>'
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data: blob:"
+)
+_MARK = (
+    '<p class="etude-mark"><svg viewBox="0 0 42 24" aria-hidden="true">'
+    '<path d="M0 4h42M0 12h42M0 20h42" stroke="currentColor" stroke-opacity=".3"/>'
+    '<path d="M3 16h8M13 8h6M21 12h10M33 4h6" stroke="currentColor" stroke-width="5" stroke-linecap="round"/>'
     "</svg>Etude</p>"
 )
 
@@ -39,17 +42,18 @@ def page(title: str, sections: Sequence[Section], *, lead: str | Html = "", foot
         True
     """
     links = "".join(f'<a href="#part-{i}">{markup(part.title)}</a>' for i, part in enumerate(sections))
+    links = f'<nav aria-label="Sections">{links}</nav>' if len(sections) > 1 else ""
     body = "".join(_section(part, i) for i, part in enumerate(sections))
     lead = f'<p class="etude-lead">{markup(lead)}</p>' if lead else ""
     return (
         '<!doctype html>\n<html lang="en" class="etude"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
-        f'<title>{markup(title)}</title><link rel="icon" href="data:,">{styles()}</head><body class="etude-page">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{markup(title)}</title>'
+        f'<link rel="icon" href="data:,">{styles()}</head><body class="etude-page">'
         '<a class="etude-skip" href="#main">Skip to content</a>'
-        f"<header>{_MARK}<h1>{markup(title)}</h1>{lead}"
-        f"{f'<nav aria-label=Sections>{links}</nav>' if len(sections) > 1 else ''}</header>"
-        f'<main id="main">{body}</main><footer>{markup(footer)}</footer>{scripts(*SCRIPTS, "plots.js")}</body></html>\n'
+        f'<header>{_MARK}<h1>{markup(title)}</h1>{lead}{links}</header><main id="main">{body}</main>'
+        f"<footer>{markup(footer)}</footer>{scripts(*SCRIPTS, 'plots.js')}</body></html>\n"
     )
 
 
@@ -60,9 +64,7 @@ def _section(part: Section, index: int) -> str:
 
 def facts(values: Mapping[str, Any]) -> Html:
     """Return small captions with large values."""
-    items = "".join(
-        f"<div><dt>{markup(name)}</dt><dd>{markup(value)}</dd></div>" for name, value in values.items()
-    )
+    items = "".join(f"<div><dt>{markup(name)}</dt><dd>{markup(value)}</dd></div>" for name, value in values.items())
     return Html(f'<dl class="etude-facts">{items}</dl>')
 
 
@@ -108,17 +110,13 @@ def table(
 def words(meanings: Mapping[str, str | Html], *, summary: str) -> Html:
     """Return explanations that open on demand."""
     items = "".join(f"<dt>{markup(name)}</dt><dd>{markup(text)}</dd>" for name, text in meanings.items())
-    return Html(
-        f'<details><summary>{markup(summary)}</summary><dl class="etude-words">{items}</dl></details>'
-    )
+    return Html(f'<details><summary>{markup(summary)}</summary><dl class="etude-words">{items}</dl></details>')
 
 
 def pairs(values: Mapping[str, Any], *, summary: str) -> Html:
     """Return names and values that open on demand; values that nest are shown as JSON."""
     items = "".join(f"<dt>{markup(name)}</dt><dd>{_plain(value)}</dd>" for name, value in values.items())
-    return Html(
-        f'<details><summary>{markup(summary)}</summary><dl class="etude-pairs">{items}</dl></details>'
-    )
+    return Html(f'<details><summary>{markup(summary)}</summary><dl class="etude-pairs">{items}</dl></details>')
 
 
 def _plain(value: Any) -> str:
@@ -130,7 +128,5 @@ def _plain(value: Any) -> str:
 
 def commands(lines: Iterable[tuple[str, str]]) -> Html:
     """Return commands to type, each with what it does."""
-    items = "".join(
-        f"<li><span>{markup(what)}</span><code>{markup(line)}</code></li>" for line, what in lines
-    )
+    items = "".join(f"<li><span>{markup(what)}</span><code>{markup(line)}</code></li>" for line, what in lines)
     return Html(f'<ul class="etude-commands">{items}</ul>')

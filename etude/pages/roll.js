@@ -128,13 +128,14 @@
         c.fillRect(x, labelled ? 3 : TOP, 1, this.bottom - (labelled ? 3 : TOP));
         if (!labelled) return;
         last = x;
+        if (x > this.width - 22) return;
         c.fillStyle = this.ink.soft;
         c.fillText(i + 1, x + 4, 11);
       });
       const step = niceStep(52 / (this.scale * 1000)) * 1000;
       for (let ms = Math.floor(this.time(GUTTER) / step) * step; ms <= this.end; ms += step) {
         const x = this.x(ms);
-        if (x > this.width - 14) break;
+        if (x > this.width - 26) break;
         c.fillStyle = this.ink.line;
         c.fillRect(x, this.bottom, 1, 4 + (this.data.pedals ? PEDAL : 0));
         if (!this.data.bars.length) c.fillRect(x, TOP, 1, this.bottom - TOP);
@@ -147,7 +148,7 @@
 
     drawNote(c, i, color, alpha) {
       const x = this.x(this.onset[i]);
-      const width = Math.max(1.5, this.duration[i] * this.scale - 0.6);
+      const width = Math.max(2, this.duration[i] * this.scale - 0.6);
       if (x > this.width || x + width < GUTTER) return;
       const height = Math.max(1.6, this.row - 0.6);
       c.globalAlpha = alpha ?? 0.34 + 0.66 * (this.velocity[i] / 127);

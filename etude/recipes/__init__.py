@@ -1,7 +1,7 @@
 """Recipes: complete configurations by name, and presets for parts of one.
 
-A recipe is a function without arguments that returns a whole ``RunConfig``; its docstring says what it is for.
-Somebody else's is named ``their.module:function``. A preset sets a few values of one section, written
+A recipe is a function without arguments that returns a whole ``RunConfig``; its docstring says what it is
+for. Somebody else's is named ``their.module:function``. A preset sets a few values of one section, written
 ``section=preset`` on the command line. To add either, write it and a line here.
 """
 

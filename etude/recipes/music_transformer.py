@@ -41,7 +41,13 @@ def paper() -> RunConfig:
     """
     return RunConfig(
         model=_decoder(
-            num_layers=6, model_dim=512, num_heads=8, ff_dim=1024, ctx_len=2048, dropout=0.1, relative_shared=True
+            num_layers=6,
+            model_dim=512,
+            num_heads=8,
+            ff_dim=1024,
+            ctx_len=2048,
+            dropout=0.1,
+            relative_shared=True,
         ),
         data=DataSettings(transpose_semitones=3),
         optim=OptimSettings(

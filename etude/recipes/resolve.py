@@ -1,7 +1,7 @@
 """From what was typed to a configuration: presets first, then single values, then validation as a whole.
 
-Values are YAML scalars of the 1.2 kind: ``1e-3`` is a number and ``no`` is a word. Where a setting holds text,
-what was typed is text, so that ``label=2`` needs no quotes.
+Values are YAML scalars of the 1.2 kind: ``1e-3`` is a number and ``no`` is a word. Where a setting holds
+text, what was typed is text, so that ``label=2`` needs no quotes.
 """
 
 import re
@@ -37,7 +37,9 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver("!int", re.compile(_INT.pattern + "$"), list("-+0123456789"))
 _Loader.add_implicit_resolver("!float", re.compile(_FLOAT.pattern + "$"), list("-+.0123456789"))
 _Loader.add_constructor("!int", lambda loader, node: int(node.value.replace("_", "")))
@@ -151,7 +153,9 @@ def _assign(values: dict[str, Any], assignment: Assignment) -> None:
             raise SettingsError(f"{name}: {'.'.join(path[: depth + 1])} is one value and has no settings of its own")
         values = inner
     if isinstance(values.get(last), dict):
-        raise SettingsError(f"{name} = {value!r}: expected one of its settings; write {name}.{next(iter(values[last]))}=VALUE")
+        raise SettingsError(
+            f"{name} = {value!r}: expected one of its settings; write {name}.{next(iter(values[last]))}=VALUE"
+        )
     if text is not None and isinstance(values.get(last), str) and not isinstance(value, str):
         value = text.strip()
     if last == "kind" and ".".join(path) in _BY_KIND and values.get("kind") != value:

@@ -1,7 +1,7 @@
 """``environment.json``: the code, versions and machine of every start of a run.
 
-The facts of the newest start stand at the top, ``starts`` tells of all of them. A start whose code, versions or
-device differ from the one before is told, since its numbers may differ too.
+The facts of the newest start stand at the top, ``starts`` tells of all of them. A start whose code, versions
+or device differ from the one before is told, since its numbers may differ too.
 """
 
 import json
@@ -20,7 +20,7 @@ SCHEMA = "etude-run-environment"
 VERSION = 1
 _PACKAGE = Path(__file__).resolve().parents[1]
 _DIFF_CHARS = 200_000
-_COMPARED = ("commit", "dirty_diff", "python", "packages", "device", "threads")
+_COMPARED = ("commit", "dirty_diff", "python", "packages", "device", "cpus")
 
 
 def describe_environment(*, device: str = "", command: list[str] | None = None) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def describe_environment(*, device: str = "", command: list[str] | None = None) 
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": command,
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": _git("rev-parse", "HEAD") or None,
         "dirty_diff": _git("diff", "HEAD", "--", ".")[:_DIFF_CHARS],
         "python": platform.python_version(),
         "packages": dict(sorted(packages.items())),
@@ -42,7 +42,7 @@ def describe_environment(*, device: str = "", command: list[str] | None = None) 
         "pid": os.getpid(),
         "platform": platform.platform(),
         "device": device,
-        "threads": os.cpu_count(),
+        "cpus": os.cpu_count(),
     }
 
 
@@ -105,5 +105,10 @@ def _git(*arguments: str) -> str:
 
 def _run_git(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["git", "-C", str(_PACKAGE), *arguments], capture_output=True, text=True, timeout=20, check=False, errors="replace"
+        ["git", "-C", str(_PACKAGE), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        errors="replace",
     )

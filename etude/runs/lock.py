@@ -140,7 +140,7 @@ def _is_alive(found: dict[str, Any]) -> bool:
 
 
 def _process_start(pid: int) -> str | None:
-    """When a process started, in the kernel's clock ticks: tells a process from a later one of the same number."""
+    """When a process started, in the kernel's clock ticks; tells it from a later one of the same number."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -98,8 +98,8 @@ def columns_of(records: list[dict[str, Any]]) -> list[str]:
     """Return the names of all values in the order they first appear.
 
     Example:
-        >>> columns_of([{"step": 1, "kind": "train", "loss": 2.0}, {"step": 1, "kind": "valid", "accuracy": 0.5}])
-        ['step', 'kind', 'loss', 'accuracy']
+        >>> columns_of([{"step": 1, "loss": 2.0}, {"step": 1, "accuracy": 0.5}])
+        ['step', 'loss', 'accuracy']
     """
     return list(dict.fromkeys(name for record in records for name in record))
 

@@ -8,10 +8,12 @@
 A block that is left by an exception marks the run failed, by an interrupt stopped.
 """
 
+import contextlib
 import re
 import shutil
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,10 @@ from etude.errors import EtudeError, RunError
 from etude.files import write_json
 from etude.runs.definition import Definition, read_config, write_config
 from etude.runs.environment import describe_environment, record_start
-from etude.runs.identity import Difference, differences, run_id
+from etude.runs.identity import differences, run_id
 from etude.runs.lock import Lock
 from etude.runs.records import Records, read_records
-from etude.runs.status import enter_state
+from etude.runs.status import enter_state, read_status
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
 DONE_SCHEMA = "etude-run-done"
@@ -59,8 +61,11 @@ class Run:
     def say(self, line: str) -> None:
         """Add a line to the log; colours and other escape codes are taken out."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        with self._log_path.open("a", encoding="utf-8") as file:
-            file.write(f"{now} {_ESCAPES.sub('', line.rstrip())}\n")
+        try:
+            with self._log_path.open("a", encoding="utf-8") as file:
+                file.write(f"{now} {_ESCAPES.sub('', line.rstrip())}\n")
+        except OSError as error:
+            raise RunError(f"{self._log_path}: cannot be written: {error.strerror}; free some space") from None
 
     def log(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Add a record to ``metrics.jsonl``.
@@ -110,16 +115,19 @@ class Run:
     def fail(self, error: BaseException) -> None:
         """Mark the run failed, with the reason; the traceback goes to the log."""
         reason = str(error) if isinstance(error, EtudeError) else f"{type(error).__name__}: {error}"
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            self.say(line)
+        with contextlib.suppress(RunError):  # a full disk may be the very reason
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self.say(line)
         self._end("failed", reason.splitlines()[0] if reason else "")
 
     def close(self) -> None:
         """Give the run back; one that was neither finished nor stopped counts as stopped."""
-        if not self._ended:
-            self._end("stopped", "left before its budget was used up")
-        self._records.close()
-        self._lock.release()
+        try:
+            if not self._ended:
+                self._end("stopped", "left before its budget was used up")
+        finally:
+            self._records.close()
+            self._lock.release()
 
     def __enter__(self) -> "Run":
         return self
@@ -180,62 +188,70 @@ def open_run(
     Raises:
         RunError: another process holds it, or it was started with other settings or other data.
     """
-    new_id = run_id(config, corpus_digest, tokenizer_hash)
-    root = Path(root)
-    if expected_id is not None and expected_id != new_id:
-        stored = read_config(root / expected_id)
-        _refuse(root / expected_id, differences(stored.settings, config), stored, corpus_digest, tokenizer_hash)
-    path = root / new_id
+    root, new_id = Path(root), run_id(config, corpus_digest, tokenizer_hash)
     definition = Definition(new_id, corpus_digest, tokenizer_hash, config.plain(), recipe, tuple(overrides), parent)
+    if expected_id is not None and expected_id != new_id:
+        _refuse(read_config(root / expected_id), definition, config, "add --fork to start a new run from it")
+    path = root / new_id
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{path}: cannot be made: {error.strerror}; give another folder with ETUDE_RUNS") from None
+        raise RunError(f"{path}: cannot be made: {error.strerror}; name another folder in ETUDE_RUNS") from None
     lock = Lock(path / "lock", what=f"run {new_id}")
     try:
         if clear:
             _clear(path)
         changed, is_new = _settle_definition(path, definition, config)
-        device = getattr(config.train, "device", "")
-        warnings = record_start(path, describe_environment(device=device, command=command))
+        facts = describe_environment(device=getattr(config.train, "device", ""), command=command)
+        changed += record_start(path, facts)
         run = Run(path, read_config(path), lock, is_new=is_new)
+        (path / "done.json").unlink(missing_ok=True)
+        if read_status(path)["state"] == "running":  # and yet the lock was free
+            enter_state(path, "stopped", reason="its process was gone")
+        enter_state(path, "running")
+        for line in changed:
+            run.say(f"since the last start: {line}")
     except BaseException:
         lock.release()
         raise
-    (path / "done.json").unlink(missing_ok=True)
-    enter_state(path, "running")
-    for line in [*map(str, changed), *warnings]:
-        run.say(f"since the last start: {line}")
     return run
 
 
-def _settle_definition(path: Path, definition: Definition, config: Any) -> tuple[list[Difference], bool]:
-    """Write the definition of a new run, or hold it against the stored one; returns what changed, whether it is new."""
-    if not (path / "config.json").exists():
+def _settle_definition(path: Path, definition: Definition, config: Any) -> tuple[list[str], bool]:
+    """Write the definition of a new run, or hold it against the stored one.
+
+    Returns:
+        What changed since, and whether the run is new.
+    """
+    is_new = not (path / "config.json").exists()
+    changed = []
+    if is_new:
         write_config(path, definition)
-        if not (path / "status.json").exists():
-            enter_state(path, "created")
-        return [], True
-    stored = read_config(path)
+    else:
+        stored = read_config(path)
+        found = differences(stored.settings, config)
+        same_data = (stored.corpus, stored.tokenizer) == (definition.corpus, definition.tokenizer)
+        if not same_data or any(difference.kind == "identity" for difference in found):
+            _refuse(stored, definition, config, "its config.json was changed by hand; undo that, or add --clear")
+        changed = [str(difference) for difference in found]
+        if found:
+            # where a run came from is told by its first start
+            origin = {"recipe": stored.recipe, "overrides": stored.overrides, "parent": stored.parent}
+            write_config(path, replace(definition, **origin))
+    if not (path / "status.json").exists():
+        enter_state(path, "created")
+    return changed, is_new
+
+
+def _refuse(stored: Definition, definition: Definition, config: Any, advice: str) -> None:
     found = differences(stored.settings, config)
-    same_data = (stored.corpus, stored.tokenizer) == (definition.corpus, definition.tokenizer)
-    if not same_data or any(difference.kind == "identity" for difference in found):
-        _refuse(path, found, stored, definition.corpus, definition.tokenizer)
-    if found:
-        # where a run came from is told by its first start
-        origin = {"recipe": stored.recipe, "overrides": stored.overrides, "parent": stored.parent}
-        write_config(path, Definition(**vars(definition) | origin))
-    return found, False
-
-
-def _refuse(path: Path, found: list[Difference], stored: Definition, corpus: str, tokenizer: str) -> None:
     reasons = [str(difference) for difference in found if difference.kind == "identity"]
-    if stored.corpus != corpus:
-        reasons.append(f"the corpus is {stored.corpus} in the run and {corpus} now")
-    if stored.tokenizer != tokenizer:
-        reasons.append(f"the tokenizer is {stored.tokenizer} in the run and {tokenizer} now")
+    for name in ("corpus", "tokenizer"):
+        before, now = getattr(stored, name), getattr(definition, name)
+        if before != now:
+            reasons.append(f"the {name} is {before} in the run and {now} now")
     what = "; ".join(reasons) or "its settings mean something else in this version"
-    raise RunError(f"run {path.name}: started with other settings: {what}; add --fork to start a new run from it")
+    raise RunError(f"run {stored.id}: started with other settings: {what}; {advice}")
 
 
 def _clear(path: Path) -> None:

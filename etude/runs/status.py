@@ -35,14 +35,10 @@ def read_status(folder: Path | str) -> dict[str, Any]:
         RunError: it is missing or damaged.
     """
     path = Path(folder) / "status.json"
-    try:
-        status = json.loads(path.read_text())
-        state = status["state"]
-    except FileNotFoundError:
-        raise RunError(f"{path}: missing; expected the folder of a run") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
-    if state == "running" and holder(path.with_name("lock")) is None:
+    status = _read(path)
+    if status is None:
+        raise RunError(f"{path}: missing; expected the folder of a run")
+    if status["state"] == "running" and holder(path.with_name("lock")) is None:
         status |= {"state": "stopped", "reason": "its process is gone"}
     return status
 
@@ -60,7 +56,7 @@ def enter_state(folder: Path | str, state: str, *, reason: str = "", **facts: An
         RunError: there is no way from the present state to that one.
     """
     path = Path(folder) / "status.json"
-    before = json.loads(path.read_text()) if path.exists() else {"state": None, "step": 0, "best": None, "history": []}
+    before = _read(path) or {"state": None, "step": 0, "best": None, "history": []}
     if state not in _NEXT[before["state"]]:
         raise RunError(f"{path}: a run that is {before['state']} cannot become {state}")
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -69,3 +65,17 @@ def enter_state(folder: Path | str, state: str, *, reason: str = "", **facts: An
         status["history"] = [*before["history"], {"state": state, "reason": reason, "time": now}]
     write_json(path, status)
     return status
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        status = json.loads(path.read_text())
+        return status if {"state", "step", "best", "history"} <= set(status) else _damaged(path, "incomplete")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        return _damaged(path, error)
+
+
+def _damaged(path: Path, why: object) -> None:
+    raise RunError(f"{path}: damaged: {why}; remove it, and the next start writes a new one")

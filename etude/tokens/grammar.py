@@ -88,8 +88,8 @@ class Grammar:
         most_needs = max([1, *(len(rule.needs) for rule in rules)])
         most_adds = max([1, *(len(rule.adds) for rule in rules)])
         need_cell, need_low, need_high = (np.zeros((vocab_size, most_needs), np.int32) for _ in range(3))
-        # without a rule: 1 <= cell <= 0
-        need_low[:] = 1
+        # without a rule no value is enough
+        need_low[:], need_high[:] = ANY, -ANY
         row = np.zeros(vocab_size, np.int32)
         scale = np.ones((max(len(rules), 1), len(initial)), np.int32)
         cap = np.full_like(scale, ANY)

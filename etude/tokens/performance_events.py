@@ -93,27 +93,25 @@ def ids_of_events(events: np.ndarray) -> np.ndarray:
     Returns:
         int32 (T,).
     """
-    step = (events >> 13).astype(np.int32)
-    low_bits = events.astype(np.int32)  # the bits of the step are cut off above and masked below
-    gap = np.diff(step, prepend=np.int32(0))
+    bits = events.astype(np.int32)  # keeps all but the high bits of the step
+    gap = (events >> 13).astype(np.int32)
+    gap[1:] -= gap[:-1].copy()
     shifts = (gap + np.int32(LONGEST_SHIFT - 1)) // np.int32(LONGEST_SHIFT)
-    ons = np.flatnonzero(low_bits & _IS_ON)
-    level = low_bits[ons] & 31
-    changes = np.append(0, np.flatnonzero(level[1:] != level[:-1]) + 1)
-    changed = ons[changes]
-    width = shifts + np.int32(1)
-    width[changed] += 1
-    place = np.cumsum(width)
+    ons = np.flatnonzero((bits & _IS_ON) != 0)
+    level = bits[ons] & 31
+    # 1 where a velocity stands before the event
+    louder = np.zeros(len(events), np.int32)
+    louder[ons[1:]] = level[1:] != level[:-1]
+    louder[ons[0]] = 1
+    place = np.cumsum(shifts + louder + np.int32(1))
     place -= 1
-    # ids that nothing below overwrites are the full seconds of long gaps
+    # what nothing below overwrites are the full seconds of long gaps; every event writes a velocity and a
+    # shift whether it has them or not, for then they fall on places that are written again further down
     ids = np.full(int(place[-1]) + 1, LONGEST_SHIFT_ID, np.int32)
-    moved = np.flatnonzero(gap)
-    # a shift's last id stands first of the event's ids, full seconds aside
-    before = place[moved] - width[moved] + shifts[moved]
-    ids[before] = (TIME_SHIFT - 1 + LONGEST_SHIFT) + gap[moved] - LONGEST_SHIFT * shifts[moved]
-    ids[place[changed] - 1] = VELOCITY + level[changes]
+    ids[place[ons] - 1] = level + VELOCITY
+    ids[place - louder - 1] = gap - shifts * np.int32(LONGEST_SHIFT) + np.int32(LONGEST_SHIFT_ID)
     # an event has the bits 0 or 1, pitch where its id has 1 or 0, pitch
-    ids[place] = ((low_bits >> 5) & 255) ^ NOTE_OFF
+    ids[place] = ((bits >> 5) & 255) ^ NOTE_OFF
     return ids
 
 

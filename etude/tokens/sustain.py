@@ -4,8 +4,11 @@ import numpy as np
 
 from etude.music.score import Controls
 
-_TRACK_SHIFT = 40
-_TICK_MASK = (1 << _TRACK_SHIFT) - 1
+SUSTAIN = 64
+"""The controller's number, and the value from which on the pedal counts as down."""
+
+_TRACK_BIT = 40
+"""Ticks fit below it."""
 
 
 def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarray) -> np.ndarray:
@@ -16,26 +19,28 @@ def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarr
 
     Args:
         controls: the control changes of the piece.
-        end_tick: when each note ends by itself, int64 (N,).
+        end_tick: when each note ends by itself, int64 (N,), N > 0.
         track: the track of each note, (N,).
     """
-    pedal = np.flatnonzero(controls.number == 64)
-    is_down = controls.value[pedal] >= 64
-    if not is_down.any() or not len(end_tick):
+    rows = np.flatnonzero(controls.number == SUSTAIN)
+    value, track_of = controls.value[rows], controls.track
+    if not len(rows) or value.max() < SUSTAIN:
         return end_tick
-    last_tick = max(int(end_tick.max()), int(controls.tick[pedal[-1]]))
-    # one number orders by track, then tick; rows of one tick and track keep the order of the file
-    track_base = controls.track[pedal].astype(np.int64) << _TRACK_SHIFT
-    moment = track_base | controls.tick[pedal]
-    order = np.argsort(moment, kind="stable")
-    moment, track_base, is_down = moment[order], track_base[order], is_down[order]
-    changed = (is_down[1:] != is_down[:-1]) | (track_base[1:] != track_base[:-1])
-    turns = np.append(0, np.flatnonzero(changed) + 1)
-    moment, track_base, is_down = moment[turns], track_base[turns], is_down[turns]
-    downs = np.flatnonzero(is_down)
-    unreleased = np.append(track_base, -1)[downs + 1] != track_base[downs]
-    ups = np.where(unreleased, track_base[downs] | last_tick, np.append(moment, -1)[downs + 1])
-    end = (track.astype(np.int64) << _TRACK_SHIFT) | end_tick
+    last_tick = max(int(end_tick.max()), int(controls.tick[rows[-1]]))
+    if (track_of != track_of[0]).any():
+        # rows of one track keep the order of the file, which at one tick has a meaning
+        order = np.argsort(track_of[rows], kind="stable")
+        rows, value = rows[order], value[order]
+    is_down, track_of = value >= SUSTAIN, track_of[rows]
+    turns = np.flatnonzero((is_down[1:] != is_down[:-1]) | (track_of[1:] != track_of[:-1]))
+    turns = np.concatenate([[0], turns + 1])
+    # one number for track and tick, so that one search serves all tracks; -1 stands after the last
+    base = np.concatenate([track_of[turns].astype(np.int64) << _TRACK_BIT, [-1]])
+    moment = base | np.concatenate([controls.tick[rows[turns]], [-1]])
+    downs = np.flatnonzero(is_down[turns])
+    released = base[downs + 1] == base[downs]
+    ups = np.where(released, moment[downs + 1], base[downs] | last_tick)
+    end = (track.astype(np.int64) << _TRACK_BIT) | end_tick
     # the last span to begin by a note's end; a span of an earlier track is over long before
     span = np.searchsorted(moment[downs], end, side="right")
-    return np.maximum(end, np.append(-1, ups)[span]) & _TICK_MASK
+    return np.maximum(end, np.concatenate([[-1], ups])[span]) & ((1 << _TRACK_BIT) - 1)

@@ -16,14 +16,16 @@ from typing import Any
 import torch
 
 from etude.config import RunConfig
+from etude.data.builtin import open_corpus
 from etude.data.corpus import Corpus
 from etude.errors import RunError
 from etude.models import build_model
 from etude.optim import build_optimizer, learning_rate_at
 from etude.randomness import seed_of
-from etude.runs.run import Run, open_run
+from etude.runs.find import runs_root
+from etude.runs.run import open_run
 from etude.tasks import build_task
-from etude.tokens import build_tokenizer
+from etude.tokens import tokenizer_class
 from etude.training.cadence import is_due, is_finished, micro_rows
 from etude.training.checkpoint import TrainState, load_newest, save_checkpoint
 from etude.training.evaluate import evaluate
@@ -60,6 +62,7 @@ def train(
     *,
     runs_dir: Path | None = None,
     clear: bool = False,
+    origin: dict[str, Any] | None = None,
     on_step: Callable[[dict[str, Any]], None] = lambda numbers: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Trained:
@@ -69,6 +72,7 @@ def train(
         config: everything that decides the result.
         runs_dir: the folder of runs; by default ``ETUDE_RUNS`` or ``runs``.
         clear: throw an earlier run of the same identity away first.
+        origin: what ``open_run`` records of where the configuration came from.
         on_step: called after each step with ``step, seconds, loss, lr, tokens_per_sec``.
         say: called with a line of text now and then.
 
@@ -77,11 +81,13 @@ def train(
             is no longer a number.
     """
     budget, machine = config.train, config.train
-    corpus = Corpus.open(config.data.corpus)
-    tokenizer = build_tokenizer(config.data.tokenizer)
-    with open_run(runs_dir, config, corpus.digest, tokenizer.hash, clear=clear) as run, Signals() as signals:
+    corpus = open_corpus(config.data.corpus)
+    tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
+    root = runs_root() if runs_dir is None else runs_dir
+    opened = open_run(root, config, corpus.digest, tokenizer.hash, clear=clear, **(origin or {}))
+    with opened as run, Signals() as signals:
         parts = build_parts(config, corpus, tokenizer, say)
-        facts = {"run": run.id, "corpus": corpus.digest, "licences": corpus.licences}
+        facts = {"run": run.id, "corpus": corpus.digest, "licences": corpus.info["licences"]}
         state = load_newest(run.path / "checkpoints", parts, warn=run.say)
         if state is None:
             state = TrainState()

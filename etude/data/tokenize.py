@@ -1,0 +1,68 @@
+"""Corpus → token shards, made once for each tokenizer and found again after."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from etude.data.corpus import Corpus
+from etude.data.lock import writing
+from etude.data.shards import Shards, read_seal
+from etude.data.token_files import write_shards
+
+
+def tokenize(
+    corpus: Corpus,
+    tokenizer: Any,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Shards:
+    """Return the shards of a corpus, made now unless they are there.
+
+    Another process that makes the same shards is waited for.
+
+    Args:
+        corpus: what to tokenize.
+        tokenizer: what to tokenize it with.
+        progress: called with pieces done and pieces in all.
+        say: called with a line of text when the shards have to be made.
+
+    Raises:
+        TokenError: what is there was made by another tokenizer or is damaged, or a piece has no tokens.
+        EtudeError: the disk is full.
+    """
+    folder = shards_folder(corpus, tokenizer)
+    if not _is_made(folder, corpus):
+        with writing(folder, wait=True):
+            if not _is_made(folder, corpus):
+                if say:
+                    say(f"tokenizing {len(corpus)} pieces with {tokenizer.kind} {tokenizer.hash}")
+                write_shards(folder, corpus, tokenizer, progress)
+    return Shards.open(folder, tokenizer, splits=corpus.splits)
+
+
+def shards_folder(corpus: Corpus, tokenizer: Any) -> Path:
+    """Return where the shards of a corpus are, or belong: in it, or in the cache if it is read-only."""
+    inside = corpus.path / "tokens" / tokenizer.hash
+    if (inside / "tokens.json").is_file() or _can_write(corpus.path):
+        return inside
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "etude" / "tokens" / corpus.content / tokenizer.hash
+
+
+def _can_write(folder: Path) -> bool:
+    """Tell whether new files may be made in a folder."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        # any other, such as a full disk, is for the user to know
+        return error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _is_made(folder: Path, corpus: Corpus) -> bool:
+    """Tell whether shards of this very corpus are there; those of other pieces are made anew."""
+    return folder.exists() and read_seal(folder)["content"] == corpus.content

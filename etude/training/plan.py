@@ -1,0 +1,101 @@
+"""What a training will take, said before anything is allocated; and how long a step really takes."""
+
+import statistics
+import time
+from typing import Any
+
+import torch
+
+from etude.config import RunConfig
+from etude.data.builtin import open_corpus
+from etude.models import build_model
+from etude.models.sizes import flops_per_token, step_memory_bytes
+from etude.optim import build_optimizer
+from etude.runs.find import runs_root
+from etude.runs.identity import run_id
+from etude.tokens import tokenizer_class
+from etude.training.cadence import micro_rows
+from etude.training.precision import autocast_for, resolve_precision
+
+_SIDE = 1024  # of the square matrices that a device is timed with
+_SHARE_OF_PRODUCTS = 0.5  # what a training step reaches of the speed of its matrix products, roughly
+_TIMED_STEPS = 4
+
+
+def plan_training(config: RunConfig) -> dict[str, Any]:
+    """Return what a run will take.
+
+    Returns:
+        ``run, path, parameters, memory_bytes, disk_bytes, step_seconds, tokens_per_sec, num_steps, hours,
+        device, precision``. Times are an estimate from the speed of one matrix product on the device.
+    """
+    corpus = open_corpus(config.data.corpus)
+    tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
+    device = torch.device(config.train.device)
+    precision = resolve_precision(config.train.precision, device)
+    with torch.device("meta"):
+        model = build_model(config.model, tokenizer.vocab_size)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    rows = config.train.batch_tokens // config.model.ctx_len
+    micro = micro_rows(rows, config.model.ctx_len, config.train.micro_batch_tokens)
+    step_seconds = (
+        config.train.batch_tokens
+        * flops_per_token(config.model, tokenizer.vocab_size)
+        / (_SHARE_OF_PRODUCTS * _product_flops_per_sec(device, precision))
+    )
+    run = run_id(config, corpus.digest, tokenizer.hash)
+    # weights, and two moments, in float32, for each checkpoint; weights again for the two best models
+    disk_bytes = 4 * parameters * (3 * (config.train.keep_checkpoints + 1) + 2)
+    return {
+        "run": run,
+        "path": str(runs_root() / run),
+        "parameters": parameters,
+        "memory_bytes": step_memory_bytes(config.model, tokenizer.vocab_size, micro, precision),
+        "disk_bytes": disk_bytes,
+        "step_seconds": round(step_seconds, 4),
+        "tokens_per_sec": round(config.train.batch_tokens / step_seconds, 1),
+        "num_steps": config.train.num_steps,
+        "hours": round(config.train.num_steps * step_seconds / 3600, 3),
+        "device": str(device),
+        "precision": precision,
+    }
+
+
+def seconds_per_step(config: RunConfig) -> float:
+    """Return the median time of a few optimiser steps of this configuration on random ids.
+
+    The model is thrown away afterwards; the first step, which warms up, does not count.
+    """
+    device = torch.device(config.train.device)
+    tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
+    model = build_model(config.model, tokenizer.vocab_size).to(device)
+    optimizer = build_optimizer(config.optim, model)
+    autocast = autocast_for(resolve_precision(config.train.precision, device), device)
+    rows = config.train.batch_tokens // config.model.ctx_len
+    size = micro_rows(rows, config.model.ctx_len, config.train.micro_batch_tokens)
+    times = []
+    for _ in range(1 + _TIMED_STEPS):
+        started = time.perf_counter()
+        for _first in range(0, rows, size):
+            ids = torch.randint(tokenizer.vocab_size, (size, config.model.ctx_len + 1), device=device)
+            with autocast():
+                loss, _ = model.loss(ids[:, :-1], ids[:, 1:])
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
+
+
+def _product_flops_per_sec(device: torch.device, precision: str) -> float:
+    """Return the speed of one large matrix product, the best of three."""
+    left, right = (torch.ones(_SIDE, _SIDE, device=device, dtype=getattr(torch, precision)) for _ in range(2))
+    best = float("inf")
+    for _ in range(4):
+        started = time.perf_counter()
+        (left @ right).sum().item()
+        best = min(best, time.perf_counter() - started)
+    return 2 * _SIDE**3 / best
