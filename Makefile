@@ -35,7 +35,7 @@ test: $(INSTALLED) lint
 
 # a browser is the one server that the page's tests need
 test-services: $(INSTALLED)
-	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+	command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 	$(BIN)/pytest -m services
 
 coverage-of-spec: $(INSTALLED)

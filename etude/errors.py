@@ -3,6 +3,9 @@
 Every message is one line: where, the value, what was expected, what to do.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class EtudeError(Exception):
     """The root of every error that a user can cause; the command line prints it and exits with 1."""
@@ -34,3 +37,17 @@ class RunError(EtudeError):
 
 class MissingExtraError(EtudeError):
     """An optional library is needed; the message names the extra that installs it."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return what to say to somebody who misspelt a name: the closest one, or all of them.
+
+    Example:
+        >>> nearest("trian", ["train", "runs"])
+        "did you mean 'train'?"
+    """
+    names = sorted(str(known) for known in names)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "there are: " + ", ".join(names) if names else "there are none"

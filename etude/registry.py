@@ -11,8 +11,8 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import PlainSerializer, PlainValidator
 
-from etude.errors import SettingsError
-from etude.settings import Settings, nearest
+from etude.errors import SettingsError, nearest
+from etude.settings import Settings
 
 
 def class_of_kind(kind: str, registry: dict[str, str], *, where: str) -> type:

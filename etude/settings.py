@@ -12,16 +12,14 @@ ids, while an edited default gives a new id by itself. When a default is edited,
 into ``first_release``.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticUndefined
 
-from etude.errors import SettingsError
+from etude.errors import SettingsError, nearest
 
 Kind = Literal["identity", "budget", "machine"]
 _SAME_AS_DEFAULT = object()
@@ -136,8 +134,8 @@ def leaves(settings: Settings, *, where: str = "") -> Iterator[Leaf]:
             yield from leaves(value, where=place)
         else:
             extra = field.json_schema_extra or {}
-            kind = extra.get("kind", "identity")
-            yield Leaf(place, plain[name], field.description or "", extra.get("unit", ""), kind)
+            text = field.description or ("a name, or module:Class" if name == "kind" else "")
+            yield Leaf(place, plain[name], text, extra.get("unit", ""), extra.get("kind", "identity"))
 
 
 def canonical_json(value: Any) -> str:
@@ -162,15 +160,16 @@ def identity_values(settings: Settings) -> dict[str, Any]:
         if extra.get("kind", "identity") != "identity":
             continue
         value = _plain_identity(getattr(settings, name))
-        if name != "kind" and value == _plain_identity(_first_release(field)):
-            continue
-        kept[name] = value
+        if name == "kind" or not _is_first_default(value, field):
+            kept[name] = value
     return kept
 
 
-def _first_release(field: Any) -> Any:
+def _is_first_default(value: Any, field: Any) -> bool:
     extra = field.json_schema_extra or {}
-    return extra.get("first_release", field.get_default(call_default_factory=True))
+    if "first_release" in extra:
+        return value == _plain_identity(extra["first_release"])
+    return not field.is_required() and value == _plain_identity(field.default)
 
 
 def _plain_identity(value: Any) -> Any:
@@ -184,17 +183,7 @@ def _plain_identity(value: Any) -> Any:
         return {str(key): _plain_identity(item) for key, item in value.items()}
     if isinstance(value, float):
         return value + 0.0  # -0.0 becomes 0.0
-    # a required field has no default: its stand-in must differ from every value, None included
-    return {"required": True} if value is PydanticUndefined else value
-
-
-def nearest(name: str, names: Any) -> str:
-    """Return ``; did you mean 'x'?`` for the closest known name, or a list of a few of them."""
-    names = sorted(str(known) for known in names)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return "there are: " + ", ".join(names) if names else "there are none"
+    return value
 
 
 def _as_plain(value: Any) -> Any:

@@ -2,9 +2,10 @@
 
     python scripts/make_sampler.py OUT.parquet
 
-Needs ``pip install etude[scores]``. The same music21 gives the same bytes. ``sampler_works.csv`` names every
-file but the fiddle and harp tunes, which name themselves; ``sampler_scores.py`` says how notes are read,
-``sampler_families.py`` what belongs together; ``docs/sampler.md`` says where each group of pieces comes from, and what is left out and why.
+Needs ``pip install etude[scores]``. The same music21 and pyarrow give the same bytes. ``sampler_works.csv``
+names every file but the fiddle and harp tunes, which name themselves; ``sampler_scores.py`` says how notes are
+read, ``sampler_families.py`` what belongs together; ``docs/sampler.md`` says where each group of pieces comes
+from, and what is left out and why.
 """
 
 import csv
@@ -36,15 +37,13 @@ LICENCE = "public domain"
 PROVENANCE = {
     "bach": "Johann Sebastian Bach (1685-1750). Encoding: chorale collection of Margaret Greentree and additions, "
     "distributed with music21 by permission.",
-    "monteverdi": "Claudio Monteverdi (1567-1643), printed 1592 (book 3) and 1603 (book 4). Encoding: read from "
-    "a printed score, distributed with music21, no notice in the file.",
+    "monteverdi": "Claudio Monteverdi (1567-1643), printed 1592 (book 3) and 1603 (book 4). Encoding: read by "
+    "machine from a printed score, distributed with music21, no notice in the file.",
     "trecento": "Italian and French composers of about 1320-1420, from manuscripts. Encoding: after Polyphonic "
     "Music of the Fourteenth Century (1956-1991), distributed with music21, no holder named in the file.",
-    "scores": "Printed in the composer's lifetime, composer dead for over 100 years. Encoding: distributed with "
-    "music21, no notice in the file.",
+    "scores": "Composer dead for over 100 years. Encoding: distributed with music21, no notice in the file.",
     "sapp": "Frederic Chopin (1810-1849), printed 1832. Encoding: Craig Stuart Sapp 2005 after the Mikuli edition "
     "of 1894, distributed with music21, no notice in the file.",
-    "seely": "Carl Maria von Weber (1786-1826). Encoding: Oliver Seely 1998, assigned to the public domain.",
     "cc0": "Composer dead for over 100 years. Encoding: Michael Scott Asato Cuthbert, released as CC0.",
     "ryan": "Traditional tune, printed in Ryan's Mammoth Collection (Boston 1883). Encoding: volunteers' ABC "
     "transcription, distributed with music21, no notice in the file.",
@@ -59,7 +58,6 @@ GENRES = {  # program of parts without a telling name; quarter notes a minute, o
     "trecento song": (52, 100),
     "madrigal": (52, 120),
     "string quartet": (40, 110),
-    "chamber music": (0, 100),
     "keyboard": (0, 100),
     "song": (0, 80),
     "harp tune": (46, 96),
@@ -117,17 +115,19 @@ def tunes(corpus: Path) -> list[Piece]:
 
 
 def plain_title(title: str) -> str:
-    """Return a tune's title without its kind: ``BANJO -- REEL`` becomes ``Banjo``.
+    """Return a tune's title without its kind, and not in capitals.
 
-    >>> plain_title("KILWINNING'S STEEPLE -- REEL.")
-    "Kilwinning's Steeple"
+    >>> plain_title("BELLES OF O'NEILL'S STEEPLE, THE -- REEL.")
+    "The Belles of O'Neill's Steeple"
     """
-    title = re.sub(r"(?<=\w):(?=\w)", "", title)
-    title = re.split(r"\s+-+\s*|\s*--+\s*", title)[0]
-    title = re.sub(r"\s+(reel|jig|hornpipe|strathspey)\W*$", "", title, flags=re.IGNORECASE).strip(' ".,;')
+    title = re.sub(r"(?<=\w):(?=[\w-])", "", title.replace('"', ""))
+    title = re.split(r"\s+-+\s*|\s*--+\s*|-\s", title)[0]
+    title = re.sub(r"\s+(reel|jig|hornpipe|strathspey)\W*$", "", title, flags=re.IGNORECASE).strip(" .,;")
     if title.isupper():
         title = re.sub(r"[A-Z']+", lambda word: word[0].capitalize(), title)
-    return re.sub(r"^(.*), The$", r"The \1", title)
+        title = re.sub(r"\bO'[a-z]", lambda start: start[0].title(), title)
+    title = re.sub(r"(?<= )(The|Of|In|On|To|And|At|A|For|With|From|Under)\b", lambda word: word[0].lower(), title)
+    return re.sub(r"^(.*), the$", r"The \1", title)
 
 
 def slug(text: str) -> str:

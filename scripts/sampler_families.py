@@ -52,9 +52,9 @@ def opening(score: Score) -> tuple[int, ...]:
 
 def related(one: tuple, other: tuple) -> bool:
     """Tell whether two (opening, phrases) belong to one family."""
-    if len(one[0]) == len(other[0]) == OPENING_BEATS and len(set(one[0])) > 3:
-        if sum(a != b for a, b in zip(one[0], other[0], strict=True)) <= BEATS_APART:
-            return True
+    apart = sum(a != b for a, b in zip(one[0], other[0], strict=False))
+    if len(one[0]) == len(other[0]) == OPENING_BEATS and len(set(one[0])) > 3 and apart <= BEATS_APART:
+        return True
     fewer = min(len(one[1]), len(other[1]))
     return fewer > 0 and len(one[1] & other[1]) >= SHARED_PHRASES * fewer
 

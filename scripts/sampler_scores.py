@@ -36,7 +36,7 @@ ROUNDING_QUARTER = Fraction(1, 100)
 PLAYBACK_DEFAULT_QPM = 120
 
 PROGRAMS = (  # the first pattern found in a part's name decides
-    (r"soprano|alto$|tenor|bass$|cant|triplum|duplum|motet|contra|voice|choir", 52),
+    (r"soprano|alto\b|tenor|bass\b|cant|triplum|duplum|motet|contra|voice|choir", 52),
     (r"oboe da caccia", 69),
     (r"oboe", 68),
     (r"recorder", 74),

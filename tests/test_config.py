@@ -1,9 +1,11 @@
 """RunConfig: every section is checked, and the id of a run depends on what is meant, not on what was typed."""
 
+import importlib.util
 import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +62,7 @@ def test_a_preset_is_the_same_as_its_values(section, preset):
 
 @pytest.mark.parametrize("typed", ["train.num_steps=7", "train.max_minutes=1"])
 def test_a_budget_is_no_part_of_identity(typed):
-    """covers: B5"""
+    """covers: B5 (partly)"""
     assert id_of(typed) == id_of()
 
 
@@ -197,3 +199,11 @@ def test_a_configuration_is_the_same_after_a_journey_through_json():
 def test_the_noam_peak_is_the_one_of_the_paper():
     settings = OptimSettings(schedule="noam", peak_lr=noam_peak_lr(768, 4000), warmup_steps=4000)
     assert settings.peak_lr * 211 / settings.warmup_steps == pytest.approx(3.0096213e-05, rel=1e-7)
+
+
+def test_the_table_in_the_docs_lists_every_setting_as_it_is():
+    place = Path(__file__).resolve().parent.parent / "scripts" / "settings_table.py"
+    spec = importlib.util.spec_from_file_location("settings_table", place)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.table_of_page() == script.table(), "run `python scripts/settings_table.py --write`"

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from etude.settings import Settings
 
@@ -24,6 +25,7 @@ _FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```$", re.MULTI
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HTML_LINK = re.compile(r"<(?:img|a)\s[^>]*(?:src|href)=\"(?P<target>[^\"]+)\"")
 _SETTING = re.compile(r"(?<![\w./])(?P<section>model|task|data|optim|train)\.(?P<name>[a-z_]+)=")
+_COMMAND = re.compile(r"(?:^|`)(?:\$ )?etude +(?P<words>[^`\n#]+)", re.MULTILINE)
 _FILE = re.compile(r"`((?:etude|tests|docs|scripts|benchmarks)/[\w./]+)`")
 
 
@@ -110,3 +112,33 @@ def known_settings():
 def test_every_setting_that_a_page_sets_exists(path, known_settings):
     found = {f"{match['section']}.{match['name']}" for match in _SETTING.finditer(path.read_text("utf-8"))}
     assert found - known_settings == set()
+
+
+def _unknown_in_command(words: list[str]) -> list[str]:
+    """Return the commands and options among words typed after ``etude`` that do not exist."""
+    from etude.cli.__main__ import app
+
+    command = get_command(app)
+    while words and hasattr(command, "list_commands") and words[0][0] != "-":
+        context = command.context_class(command)
+        if words[0] not in command.list_commands(context):
+            return [words[0]]
+        command, words = command.get_command(context, words[0]), words[1:]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    typed = [word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)]
+    return [option for option in typed if option not in known | {"--help", "-h"}]
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.name != "spec.md"], ids=_name)
+def test_every_command_and_option_that_a_page_shows_exists(path):
+    """The specification is left out: it speaks of what is to come as well."""
+    shown = [match["words"] for match in _COMMAND.finditer(path.read_text("utf-8"))]
+    unknown = {line: _unknown_in_command(re.sub(r"[\[\]\\]", " ", line).split()) for line in shown}
+    assert {line: names for line, names in unknown.items() if names} == {}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_name)
+def test_every_make_target_that_a_page_names_exists(path):
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = re.findall(r"(?:^|`)make ([\w-]+)", path.read_text("utf-8"), re.MULTILINE)
+    assert set(named) - set(targets) == set()

@@ -30,9 +30,14 @@ def test_a_file_appears_with_its_whole_content_and_nothing_beside_it(tmp_path):
 
 def test_a_failure_while_writing_leaves_the_old_file_and_no_draft(tmp_path):
     write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(RuntimeError, match="mid-way"), draft(tmp_path / "a.txt") as temporary:
-        temporary.write_text("half of the ne")
-        raise RuntimeError("mid-way")
+
+    def write_half():
+        with draft(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half of the ne")
+            raise RuntimeError("mid-way")
+
+    with pytest.raises(RuntimeError, match="mid-way"):
+        write_half()
     assert (tmp_path / "a.txt").read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 

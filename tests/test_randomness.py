@@ -16,12 +16,8 @@ def test_the_numbers_of_a_stream_are_pinned():
 
 
 def test_another_process_draws_the_same_numbers():
-    code = (
-        "from etude.randomness import *; print(seed_of(3, 'dropout', 5, 1), *permutation(5, 3, 'order', 0))"
-    )
-    seen = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    code = "from etude.randomness import *; print(seed_of(3, 'dropout', 5, 1), *permutation(5, 3, 'order', 0))"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert [int(number) for number in seen] == [seed_of(3, "dropout", 5, 1), *permutation(5, 3, "order", 0)]
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import model_validator
 
 from etude.errors import SettingsError
-from etude.settings import Settings, canonical_json, identity_values, leaves, nearest, setting
+from etude.settings import Settings, canonical_json, identity_values, leaves, setting
 
 
 class Engine(Settings):
@@ -119,7 +119,7 @@ def test_a_required_value_is_always_part_of_identity():
 
 
 def test_an_edited_default_gives_another_identity_and_the_old_value_the_old_one():
-    """covers: B3"""
+    """covers: B3 (partly)"""
     before = identity_values(Car(name="a"))
     assert identity_values(CarWithEditedDefault(name="a")) != before
     assert identity_values(CarWithEditedDefault(name="a", num_wheels=4)) == before
@@ -156,9 +156,3 @@ def test_every_single_value_is_listed_with_its_unit_and_kind():
     assert found["limit"][1:] == (50.0, "speed limit", "km/h", "budget")
     assert found["engine.gears"].value == [1, 2]
     assert found["garage"].kind == "machine"
-
-
-def test_the_nearest_name_is_offered_or_all_of_them():
-    assert nearest("recpies", ["recipes", "runs"]) == "did you mean 'recipes'?"
-    assert nearest("zzz", ["recipes", "runs"]) == "there are: recipes, runs"
-    assert nearest("zzz", []) == "there are none"

@@ -12,12 +12,10 @@ An attribute is a class with these constants and one static method:
 """
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
-from etude.errors import SettingsError
 from etude.music.score import Score
-from etude.settings import nearest
+from etude.registry import class_of_kind
 
 ATTRIBUTES = {
     "in_key": "etude.attributes.in_key:InKey",
@@ -33,13 +31,7 @@ def attribute(name: str) -> Any:
     Raises:
         SettingsError: there is no such attribute.
     """
-    module, _, cls = ATTRIBUTES.get(name, name).partition(":")
-    if not cls:
-        raise SettingsError(f"attribute '{name}': no such attribute; {nearest(name, ATTRIBUTES)}")
-    try:
-        return getattr(import_module(module), cls)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"attribute '{name}': cannot be imported: {error}") from error
+    return class_of_kind(name, ATTRIBUTES, where="attribute")
 
 
 def measure(score: Score, names: Iterable[str] | None = None) -> dict[str, float | None]:

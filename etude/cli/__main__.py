@@ -13,9 +13,9 @@ import typer
 from typer.core import TyperGroup
 
 from etude.cli import COMMANDS
-from etude.errors import EtudeError
-from etude.settings import nearest
+from etude.errors import EtudeError, nearest
 
+_INTERRUPTED = 130
 _FROM_OUTSIDE = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -90,6 +90,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         code = typer.main.get_command(app).main(argv, prog_name="etude", standalone_mode=False)
+        if code == _INTERRUPTED:  # newer Typers turn an interrupt into its exit code themselves
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except _UsageProblem as problem:
         return _refuse(_explain(problem))
@@ -101,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         return _refuse(f"{error.filename or 'a file'}: {error.strerror}")
     except (KeyboardInterrupt, typer.Abort):
         print("etude: interrupted", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
 
 
 def _build(name: str) -> Any:

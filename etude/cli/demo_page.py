@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from etude.attributes import attribute
 from etude.cli.demo_parts import DemoTake
 from etude.config import RunConfig
 from etude.data.corpus import Corpus
@@ -80,9 +79,7 @@ def _held_out(corpus: Corpus, seconds: float) -> list[Score]:
 
 
 def _comparison(takes: list[Score], held_out: list[Score]) -> dict[str, dict]:
-    compared = compare([score for score in takes if len(score.notes)], held_out, attributes=COMPARED)
-    return {name: {"title": attribute(name).title, "unit": attribute(name).unit, "meaning": attribute(name).meaning} | row
-            for name, row in compared.items()}
+    return compare([score for score in takes if len(score.notes)], held_out, attributes=COMPARED)
 
 
 def _page_take(take: DemoTake, number: int) -> Take:

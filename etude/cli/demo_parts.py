@@ -45,7 +45,7 @@ def demo_config(corpus: Corpus, *, minutes: float, seed: int, device: str) -> Ru
 
     The number of steps is measured: a few steps are timed on a model that is thrown away.
     """
-    config = recipe("demo")
+    config = recipe("llama-tiny")
     config = config.replace(
         data=config.data.replace(corpus=str(corpus.path)),
         train=config.train.replace(device=device, seed=seed),

@@ -9,12 +9,14 @@ Example:
 
 import inspect
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from etude.cli.show import report
-from etude.settings import Leaf, Settings, leaves
+
+if TYPE_CHECKING:
+    from etude.settings import Leaf
 
 
 def run(
@@ -23,12 +25,13 @@ def run(
 ) -> None:
     """List recipes and presets, or show one recipe with all its settings."""
     from etude.recipes import PRESETS, RECIPES, recipe, recipe_function
+    from etude.settings import leaves
 
     if name is not None:
         config = recipe(name)
         text = inspect.getdoc(recipe_function(name)) or ""
         lines = [f"# {line}".rstrip() for line in [name, *text.splitlines()]]
-        lines += _listing(config)
+        lines += _listing(list(leaves(config)))
         settings = {leaf.name: leaf.value for leaf in leaves(config)}
         report({"recipe": name, "text": text, "settings": settings}, as_json=as_json, lines=lines)
         return
@@ -49,14 +52,14 @@ def run(
     report(document, as_json=as_json, lines=lines)
 
 
-def _listing(settings: Settings) -> list[str]:
+def _listing(settings: "list[Leaf]") -> list[str]:
     """Return one line of YAML a value, and what it is for as a comment."""
-    rows = [(f"{leaf.name}: {_shown(leaf.value)}", leaf) for leaf in leaves(settings)]
+    rows = [(f"{leaf.name}: {_shown(leaf.value)}", leaf) for leaf in settings]
     width = max(len(text) for text, _ in rows)
     return [f"{text:<{width}}  # {_remark(leaf)}".rstrip(" #") for text, leaf in rows]
 
 
-def _remark(leaf: Leaf) -> str:
+def _remark(leaf: "Leaf") -> str:
     notes = [note for note in (leaf.unit, leaf.kind) if note not in ("", "identity")]
     return leaf.text + (f" ({', '.join(notes)})" if notes else "")
 

@@ -19,13 +19,13 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
 ) -> None:
     """Make a take again from its recipe."""
-    from etude.generate.takes import read_recipe, replay, same_threads
+    from etude.generate.takes import read_recipe, replay
     from etude.model_folder import load
 
     recipe, _ = read_recipe(take)
     loaded = load(model or recipe["model"]["path"], device=recipe["machine"]["device"])
     with same_threads(recipe):
-        made, differences = replay(loaded.network, loaded.tokenizer, take, model=loaded.name)
+    made, differences = replay(loaded.network, loaded.tokenizer, take, model=loaded.name)
     for difference in differences:
         note(f"{take}: {difference}; the take may differ")
     midi_path, recipe_path = made.save(out, take.stem)

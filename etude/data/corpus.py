@@ -40,9 +40,7 @@ PIECE_FIELDS = [
     pa.field("duration_sec", pa.float64(), nullable=False),
     pa.field("num_notes", pa.int64(), nullable=False),
 ]
-SPLITS_SCHEMA = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("id", "path", "group", "split")]
-)
+SPLITS_SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("id", "path", "group", "split")])
 _INFO_KEYS = ("digest", "content", "num_pieces", "piece_files", "notes", "hours", "files")
 _ROWS_AT_A_TIME = 64
 
@@ -141,8 +139,8 @@ class Corpus:
                     if inside is not None:
                         batch = batch.filter(pa.array([row in inside for row in batch["id"].to_pylist()]))
                     yield from _pieces_of(batch)
-            except OSError as error:
-                raise CorpusError(f"{file}: damaged ({error}); prepare the corpus again") from error
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(file, error) from error
 
     def _piece_files(self) -> list[Path]:
         files = sorted(self.path.glob("pieces-*.parquet"))
@@ -173,9 +171,7 @@ def read_info(path: Path) -> dict[str, Any]:
     try:
         info = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise CorpusError(
-            f"{path}: not a corpus, has no corpus.json; make one with `etude prepare`"
-        ) from None
+        raise CorpusError(f"{path}: not a corpus, has no corpus.json; make one with `etude prepare`") from None
     except (OSError, ValueError) as error:
         raise CorpusError(f"{file}: unreadable ({error}); prepare the corpus again") from error
     found = (info.get("schema"), info.get("version")) if isinstance(info, dict) else None
@@ -219,5 +215,10 @@ def _ids_of(splits: pa.Table, split: str) -> list[str]:
 def _read_table(file: Path) -> pa.Table:
     try:
         return pq.read_table(file)
-    except OSError as error:
-        raise CorpusError(f"{file}: damaged ({error}); prepare the corpus again") from error
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> CorpusError:
+    what = " ".join(str(error).split())
+    return CorpusError(f"{file}: damaged ({what}); prepare the corpus again")

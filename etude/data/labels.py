@@ -77,15 +77,11 @@ def read_labels(table: Path | str, paths: Sequence[str]) -> Labels:
     line_of: dict[str, int] = {}
     for line, cells in rows:
         if len(cells) != len(header):
-            raise CorpusError(
-                f"{table}, line {line}: {len(cells)} cells, expected {len(header)} as in the header"
-            )
+            raise CorpusError(f"{table}, line {line}: {len(cells)} cells, expected {len(header)} as in the header")
         row = dict(zip(header, (cell.strip() or None for cell in cells), strict=True))
         key = _plain(row.pop(path_column) or "")
         if key in line_of:
-            raise CorpusError(
-                f"{table}, line {line}: '{key}' is on line {line_of[key]} too; keep one row a file"
-            )
+            raise CorpusError(f"{table}, line {line}: '{key}' is on line {line_of[key]} too; keep one row a file")
         line_of[key] = line
         if key not in known:
             labels.unmatched.append(key)
@@ -128,9 +124,7 @@ def _header(table: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     if not header:
         raise CorpusError(f"{table}: empty; expected a header with a column 'path'")
     if not set(PATH_COLUMNS) & set(header):
-        raise CorpusError(
-            f"{table}: no column 'path' or 'file' to join by; the columns are {', '.join(header)}"
-        )
+        raise CorpusError(f"{table}: no column 'path' or 'file' to join by; the columns are {', '.join(header)}")
     doubled = sorted({name for name in header if header.count(name) > 1 or not name})
     if doubled or {"licence", "license"} <= set(header):
         name = doubled[0] if doubled else "licence"

@@ -55,9 +55,7 @@ def _take(lock: Path, wait: bool) -> int:
             holder = os.read(handle, 200).decode(errors="replace") or "another process"
             os.close(handle)
             path = lock.with_name(lock.name[1:-5])
-            raise CorpusError(
-                f"{path}: is being written by {holder}; wait, or choose another folder"
-            ) from None
+            raise CorpusError(f"{path}: is being written by {holder}; wait, or choose another folder") from None
         except BaseException:
             os.close(handle)
             raise

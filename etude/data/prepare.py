@@ -188,9 +188,7 @@ def _check_out(out: Path, force: bool) -> None:
     if not (out / "corpus.json").is_file():
         raise CorpusError(f"{out}: exists and is not a corpus; choose another folder")
     if not force:
-        raise CorpusError(
-            f"{out}: a corpus is here already; replace it with --force, or choose another folder"
-        )
+        raise CorpusError(f"{out}: a corpus is here already; replace it with --force, or choose another folder")
 
 
 def _cores() -> int:

@@ -81,8 +81,9 @@ class Shards:
             splits = pq.read_table(path.parents[1] / "splits.parquet")
         try:
             shards = cls(path, tokenizer, pq.read_table(path / "index.parquet"), splits)
-        except (OSError, ValueError, KeyError) as error:
-            raise TokenError(f"{path}: damaged ({error}); remove it and tokenize again") from error
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            what = " ".join(str(error).split())
+            raise TokenError(f"{path}: damaged ({what}); remove it and tokenize again") from error
         held = sum(len(tokens) for tokens in shards._tokens)
         if (held, len(shards)) != (seal["num_tokens"], seal["num_pieces"]):
             raise TokenError(

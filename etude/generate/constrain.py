@@ -41,9 +41,7 @@ class Constraint:
         add_VC = np.zeros((grammar.vocab_size, len(grammar.initial)), np.int32)
         for cell, value in zip(grammar.add_cell.T, grammar.add_value.T, strict=True):
             np.add.at(add_VC, (np.arange(grammar.vocab_size), cell), value)
-        self._effect_V3C = lifted(
-            np.stack([grammar.scale[grammar.rule], grammar.cap[grammar.rule], add_VC], axis=1)
-        )
+        self._effect_V3C = lifted(np.stack([grammar.scale[grammar.rule], grammar.cap[grammar.rule], add_VC], axis=1))
 
     def start(self, batch_size: int) -> torch.Tensor:
         """Return the states (B, C) of pieces not begun."""

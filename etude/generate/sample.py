@@ -92,7 +92,7 @@ def pick(logits_BV: torch.Tensor, uniform_B: torch.Tensor, sampling: Sampling) -
     """
     if sampling.temperature == 0:
         return logits_BV.argmax(-1)
-    ordered_BV, ids_BV = logits_BV.sort(-1, descending=True, stable=True)
+    ordered_BV, ids_BV = logits_BV.sort(dim=-1, descending=True, stable=True)
     p_BV = torch.softmax(ordered_BV.double() / sampling.temperature, -1)
     if sampling.top_k:
         p_BV[:, sampling.top_k :] = 0

@@ -152,11 +152,12 @@ def replay(network: torch.nn.Module, tokenizer, path: Path | str, *, model: dict
             f"{path}: was made by a model with digest {recipe['model']['digest']}, {model['path']} has {model['digest']}; "
             "give the model it was made with as --model"
         )
-    machine = _machine(network)
+    with _threads(recipe["machine"]["threads"]):
+        machine = _machine(network)
+        takes = make_takes(network, tokenizer, request, model=recipe["model"])
     differences = [
         f"{name} was {value}, is {machine[name]}" for name, value in recipe["machine"].items() if machine.get(name) != value
     ]
-    takes = make_takes(network, tokenizer, request, model=recipe["model"])
     take = takes[0 if request.exact else recipe["place"]]
     return Take(take.score, take.recipe | {"seeds": recipe["seeds"], "place": recipe["place"]}), differences
 
@@ -171,6 +172,17 @@ def _float32_math(exact: bool) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(was)
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute with as many threads as the recipe: sums are cut differently with another number."""
+    was = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(was)
 
 
 def _machine(network: torch.nn.Module) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Numbers from predictions: each family validates what it is given, measures, and evaluates to a dictionary."""

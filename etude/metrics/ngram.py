@@ -88,44 +88,49 @@ class NGram:
         Raises:
             ValueError: an id is outside the vocabulary.
         """
-        stream, age = _lay_out([ids], self.vocab_size, self.end_id)
-        found = [stream]
-        for length in range(2, len(self._levels)):
-            found.append(self._rank(length, _shift(found[-1]), stream, age))
-        return -np.log(self._interpolate([_shift(rank)[1:] for rank in found], stream[1:]))
+        stream, _ = _lay_out([ids], self.vocab_size, self.end_id)
+        probability = np.full(len(stream), 1.0 / self.vocab_size)
+        context = np.zeros_like(stream)
+        for k, level in enumerate(self._levels):
+            place, known = self._find(level, context, stream)
+            probability = _mix(level, context, place, known, probability)
+            context = _shift(stream if k == 0 else np.where(known, place, -1))
+        return -np.log(probability[1:])
 
     def probabilities(self, context: np.ndarray) -> np.ndarray:
-        """Return the probability of every id after the ids of a piece so far, (V,) float64, summing to 1."""
-        stream, age = _lay_out([context], self.vocab_size, self.end_id)
-        stream, age = stream[:-1], age[:-1]
-        found = [stream]
-        for length in range(2, len(self._levels)):
-            found.append(self._rank(length, _shift(found[-1]), stream, age))
-        every = np.arange(self.vocab_size)
-        return self._interpolate([np.full(self.vocab_size, rank[-1]) for rank in found], every)
+        """Return the probability of every id after the ids of a piece so far, (V,) float64, summing to 1.
 
-    def _rank(self, length: int, context: np.ndarray, ids: np.ndarray, age: np.ndarray) -> np.ndarray:
-        """Return the table row of the n-gram of this length that ends at each place, -1 where none is."""
-        level = self._levels[length - 1]
-        place, known = self._find(level, context, ids)
-        return np.where(known & (age >= length - 1), place, -1)
+        Raises:
+            ValueError: an id is outside the vocabulary.
+        """
+        stream, _ = _lay_out([context], self.vocab_size, self.end_id)
+        stream = stream[:-1]
+        every = np.arange(self.vocab_size)
+        probability = np.full(self.vocab_size, 1.0 / self.vocab_size)
+        before, after = np.zeros_like(stream), np.zeros_like(every)
+        for k, level in enumerate(self._levels):
+            probability = _mix(level, after, *self._find(level, after, every), probability)
+            place, known = self._find(level, before, stream)
+            rank = stream if k == 0 else np.where(known, place, -1)
+            before, after = _shift(rank), np.full(self.vocab_size, rank[-1])
+        return probability
 
     def _find(self, level: _Level, context: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row of each n-gram in its table, and whether it is there."""
         key = context * self.vocab_size + ids
         place = np.minimum(np.searchsorted(level.key, key), len(level.key) - 1)
         return place, (context >= 0) & (level.key[place] == key)
 
-    def _interpolate(self, contexts: list[np.ndarray], ids: np.ndarray) -> np.ndarray:
-        """Mix the levels from the shortest to the longest known context, starting from equal shares."""
-        probability = np.full(len(ids), 1.0 / self.vocab_size)
-        for level, context in zip(self._levels, [np.zeros_like(ids), *contexts], strict=False):
-            place, known = self._find(level, context, ids)
-            total = np.where(context >= 0, level.total[context], 0.0)
-            # a known context that nothing followed says nothing: the shorter one stands as it is
-            says = total > 0
-            mixed = np.where(known, level.discounted[place], 0.0) + level.handed_down[context] * probability
-            probability = np.where(says, mixed / np.where(says, total, 1.0), probability)
-        return probability
+
+def _mix(
+    level: _Level, context: np.ndarray, place: np.ndarray, known: np.ndarray, probability: np.ndarray
+) -> np.ndarray:
+    """Interpolate what a level says with the probabilities of the levels below; a context of -1 is unknown."""
+    total = np.where(context >= 0, level.total[context], 0.0)
+    # a known context that nothing followed says nothing: the shorter one stands as it is
+    says = total > 0
+    mixed = np.where(known, level.discounted[place], 0.0) + level.handed_down[context] * probability
+    return np.where(says, mixed / np.where(says, total, 1.0), probability)
 
 
 def _lay_out(pieces: Iterable[np.ndarray], vocab_size: int, end_id: int) -> tuple[np.ndarray, np.ndarray]:

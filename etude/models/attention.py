@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.models.cache import Cache
-from etude.models.positions import RelativeEmbeddings, RotaryAngles, rotate
+from etude.models.positions import RelativeEmbeddings, RotaryAngles, split_heads
 from etude.models.relative_attention import relative_attention
 from etude.models.settings import DecoderSettings
 
@@ -40,12 +40,9 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD: Tensor, cache: Cache | None = None, layer: int = 0) -> Tensor:
         """Attend within ``x_BTD``; an empty ``cache`` is filled with the keys and values of ``layer``."""
-        qkv = self.qkv(x_BTD).unflatten(-1, (3, self.num_heads, self.head_width))
-        q_BHTK, k_BHTK, v_BHTK = qkv.permute(2, 0, 3, 1, 4)
         num_tokens = x_BTD.shape[1]
-        if self.rotary is not None:
-            angles = self.rotary(num_tokens, x_BTD.device)
-            q_BHTK, k_BHTK = rotate(q_BHTK, *angles), rotate(k_BHTK, *angles)
+        angles = None if self.rotary is None else self.rotary(num_tokens, x_BTD.device)
+        q_BHTK, k_BHTK, v_BHTK = split_heads(self.qkv(x_BTD), self.num_heads, angles)
         if cache is not None:
             cache.fill(layer, k_BHTK, v_BHTK)
         if self.relative is not None:
@@ -59,6 +56,6 @@ class Attention(nn.Module):
 def _plain_attention(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, *, window: int) -> Tensor:
     num_tokens = q_BHTK.shape[2]
     if num_tokens <= window:
-        return F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
+        return F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True, scale=1.0)
     seen = torch.ones(num_tokens, num_tokens, dtype=torch.bool, device=q_BHTK.device).tril().triu(1 - window)
-    return F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=seen)
+    return F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=seen, scale=1.0)

@@ -1,23 +1,79 @@
 """The parts of a decoder block: normalisation, feed-forward, and the block itself.
 
 Dimension key:  B batch   T tokens   D model width   F inner width of the feed-forward layer
+
+``rms_norm`` and ``swiglu`` do what torch's composition of small operations does, but keep less for the
+backward pass and go over memory fewer times; under autocast they hand over its dtype directly.
 """
 
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from etude.models.attention import Attention
 from etude.models.cache import Cache
+from etude.models.precision import product_dtype
 from etude.models.settings import DecoderSettings
 
 EPS = 1e-5
 """Added to the variance, or the mean square, before its root."""
 
 
+class RMSNorm(nn.Module):
+    """x / sqrt(mean(x ** 2) + EPS) * weight.
+
+    Source:
+        Zhang and Sennrich 2019, Root Mean Square Layer Normalization.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last axis."""
+        return _RMSNorm.apply(x, self.weight)
+
+
+class _RMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
+        dtype = product_dtype(x)
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = torch.rsqrt(norm.square_().div_(x.shape[-1]).add_(EPS))
+        unit = (x * scale).to(dtype)
+        ctx.save_for_backward(unit, scale, weight)
+        return unit * weight.to(dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        unit, scale, weight = ctx.saved_tensors
+        product = grad * unit
+        grad_weight = product.flatten(0, -2).sum(0, dtype=torch.float32)
+        mean = torch.mv(product.flatten(0, -2), weight.to(grad.dtype)).div_(unit.shape[-1]).view_as(scale)
+        grad_unit = torch.mul(grad, weight.to(grad.dtype), out=product).addcmul_(unit, mean, value=-1)
+        return grad_unit * scale, grad_weight.to(weight.dtype)
+
+
+class _Swiglu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, gate: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, value)
+        return F.silu(gate).mul_(value)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+        gate, value = ctx.saved_tensors
+        grad_value = F.silu(gate).mul_(grad)
+        return torch.ops.aten.silu_backward(grad * value, gate), grad_value
+
+
 def build_norm(settings: DecoderSettings) -> nn.Module:
     """Build layer normalisation (weight and bias) or root-mean-square normalisation (weight)."""
-    kind = nn.LayerNorm if settings.norm == "layer" else nn.RMSNorm
-    return kind(settings.model_dim, eps=EPS)
+    return nn.LayerNorm(settings.model_dim, eps=EPS) if settings.norm == "layer" else RMSNorm(settings.model_dim)
 
 
 class FeedForward(nn.Module):
@@ -32,6 +88,10 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each token, (..., D) to (..., D)."""
+        if self.kind == "swiglu":
+            # two products of half the size: glibc gives tensors over 32 MB back to the system each time
+            gate_FD, value_FD = self.up.weight.chunk(2)
+            return self.down(_Swiglu.apply(F.linear(x, gate_FD), F.linear(x, value_FD)))
         return self.down(activate(self.up(x), self.kind))
 
 
@@ -40,9 +100,9 @@ def activate(inner: Tensor, kind: str) -> Tensor:
     if kind == "relu":
         return F.relu(inner)
     if kind == "gelu":
-        return F.gelu(inner, approximate="tanh")
+        return F.gelu(inner)
     gate, value = inner.chunk(2, dim=-1)
-    return F.silu(gate) * value
+    return F.silu(gate).mul_(value)
 
 
 class Block(nn.Module):

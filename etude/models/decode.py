@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from etude.models.blocks import activate
 from etude.models.cache import Cache, ExactCache
-from etude.models.positions import rotate
+from etude.models.positions import _turn
 
 if TYPE_CHECKING:
     from etude.models.decoder import Decoder
@@ -86,7 +86,8 @@ def _attend(attention, x_BD: Tensor, cache: Cache, layer: int, position: int, sl
     if attention.rotary is not None:
         cos, sin = attention.rotary(cache.max_tokens, x_BD.device)
         angles = cos[position : position + 1], sin[position : position + 1]
-        q, k = rotate(q, *angles), rotate(k, *angles)
+        qq,kk=torch.empty_like(q),torch.empty_like(k)
+        _turn(q, *angles,out=qq);_turn(k, *angles,out=kk);q,k=qq,kk
     keys, values = cache.keys[layer], cache.values[layer]
     keys[:, :, slot], values[:, :, slot] = k, v
     q = q * width**-0.5

@@ -10,6 +10,8 @@ Matrix products run in autocast's dtype, the softmax in float32.
 import torch
 from torch import Tensor
 
+from etude.models.precision import product_dtype
+
 _LOGITS_PER_CHUNK = 2**22
 """Entries of one chunk's logits: 16 MB in float32."""
 
@@ -60,12 +62,6 @@ def _chunks(num_tokens: int, vocab_size: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, num_tokens, size)]
 
 
-def _product_dtype(tensor: Tensor) -> torch.dtype:
-    """The dtype in which autocast would multiply ``tensor``; autocast is off inside a Function."""
-    kind = tensor.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else tensor.dtype
-
-
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """sum_n scale_n * -ln softmax(hidden_n @ head.T)[target_n]."""
 
@@ -73,7 +69,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def forward(
         ctx, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, scale_N: Tensor
     ) -> tuple[Tensor, Tensor]:
-        dtype = _product_dtype(hidden_ND)
+        dtype = product_dtype(hidden_ND)
         wants_hidden, wants_head = ctx.needs_input_grad[:2]
         with torch.autocast(hidden_ND.device.type, enabled=False):
             head = head_VD.to(dtype)

@@ -8,6 +8,7 @@ So a model is well defined past ``ctx_len``, where attention slides: see ``atten
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class RotaryAngles(nn.Module):
@@ -46,10 +47,59 @@ class RotaryAngles(nn.Module):
         return cos_TK.float().to(device), sin_TK.float().to(device)
 
 
-def rotate(x: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
-    """Turn the features of ``x`` (..., T, K) by the angles of their positions."""
-    swapped = torch.cat(x.chunk(2, dim=-1)[::-1], dim=-1)
-    return x * cos_TK.to(x.dtype) + swapped * sin_TK.to(x.dtype)
+def split_heads(
+    qkv_BTE: Tensor, num_heads: int, angles: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut the product of an attention layer's input projection into heads.
+
+    Args:
+        qkv_BTE: all queries, all keys, all values of each token, each head by head.
+        num_heads: heads H.
+        angles: ``RotaryAngles`` of the T positions, by which queries and keys are turned; None for no turn.
+
+    Returns:
+        ``q_BHTK``, divided by sqrt(K), ``k_BHTK`` and ``v_BHTK``, contiguous.
+    """
+    return _SplitHeads.apply(qkv_BTE, num_heads, *(angles or (None, None)))
+
+
+class _SplitHeads(torch.autograd.Function):
+    """One pass over memory each way, where views, products and their gradients would take a dozen."""
+
+    @staticmethod
+    def forward(ctx, qkv_BTE: Tensor, num_heads: int, cos_TK: Tensor | None, sin_TK: Tensor | None):
+        ctx.angles = cos_TK, sin_TK
+        parts = qkv_BTE.unflatten(-1, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = (torch.empty_like(part, memory_format=torch.contiguous_format) for part in parts)
+        _turn(parts[0], cos_TK, sin_TK, out=q, scale=q.shape[-1] ** -0.5)
+        _turn(parts[1], cos_TK, sin_TK, out=k)
+        v.copy_(parts[2])
+        return q, k, v
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads_BHTK: Tensor):
+        cos_TK, sin_TK = ctx.angles
+        batch, num_heads, num_tokens, width = grads_BHTK[0].shape
+        grad = grads_BHTK[0].new_empty(batch, num_tokens, 3, num_heads, width)
+        parts = grad.permute(2, 0, 3, 1, 4)
+        back = None if sin_TK is None else -sin_TK
+        _turn(grads_BHTK[0], cos_TK, back, out=parts[0], scale=width**-0.5)
+        _turn(grads_BHTK[1], cos_TK, back, out=parts[1])
+        parts[2].copy_(grads_BHTK[2])
+        return grad.flatten(2), None, None, None
+
+
+def _turn(x: Tensor, cos_TK: Tensor | None, sin_TK: Tensor | None, *, out: Tensor, scale: float = 1.0) -> None:
+    """Write ``scale * x``, turned by the angles, to ``out``; both are (..., T, K)."""
+    if cos_TK is None:
+        torch.mul(x, scale, out=out) if scale != 1.0 else out.copy_(x)
+        return
+    cos, sin = (cos_TK * scale).to(x.dtype), (sin_TK * scale).to(x.dtype)
+    torch.mul(x, cos, out=out)
+    half = x.shape[-1] // 2
+    out[..., :half].addcmul_(x[..., half:], sin[:, :half])
+    out[..., half:].addcmul_(x[..., :half], sin[:, half:])
 
 
 class RelativeEmbeddings(nn.Module):

@@ -1,28 +1,29 @@
-"""Causal attention with learned relative embeddings, in query blocks, nothing L x L kept.
+"""Causal attention with learned relative embeddings, in query blocks; nothing T x T is kept.
 
 Dimension key:  B batch   H heads   T tokens   K width of one head   Q queries of one block
-                N keys of one block (up to its last query)   R = T + 1 rows of a descending table
+                N keys of one block, up to its last query   R = T + 1 rows of a descending table
 
-logit[i, j] = q_i . (k_j + e_{i-j}) / sqrt(K) for i - window < j <= i, softmax over j, sum of v_j.
+    logit[i, j] = q_i . (k_j + e_{i-j})   for i - window < j <= i,   softmax over j,   sum of v_j
 
 The skew: a block's products with the table, Q x (N+1) in descending distance N ... 0, are read from
 entry Q on as a Q x N matrix. Row r has then moved left by Q - r, and its entry j stands for distance
-(N - Q + r) - j: that from query to key. No copy is made. Entries that wrapped round are future keys,
+(N - Q + r) - j, that from query to key. Nothing is copied. Entries that wrapped round are future keys,
 which the causal mask removes.
 
-The backward pass makes each block's probabilities again. Memory beyond inputs and gradients is that of
-one block. Products run in the dtype of q, softmax and sums over blocks in float32.
+The backward pass makes each block's probabilities again; work space is that of one block. Products run
+in the dtype of q; softmax and sums over blocks in float32.
 
 Source:
-    Huang et al. 2018, Music Transformer, section 3.4.1 (the skew). We differ in blocks and recomputation.
+    Huang et al. 2018, Music Transformer, section 3.4.1, for the skew; blocks and recomputation are ours.
 """
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 _BLOCK = 256
-"""Queries of one block."""
+"""Queries of one block: products are large enough to run at speed, work space small enough for the cache."""
 
 
 def relative_attention(
@@ -31,118 +32,140 @@ def relative_attention(
     """Attend to earlier tokens and to how far back they are.
 
     Args:
-        q_BHTK: queries, not yet scaled.
+        q_BHTK: queries, scaled.
         k_BHTK: keys.
         v_BHTK: values.
         embedding_HTK: embeddings of distances 0 to T - 1; axis 0 has size H, or 1 if heads share it.
         window: how many tokens a query sees, itself included.
 
     Returns:
-        ``out_BHTK`` in the dtype of ``q_BHTK``.
+        ``out_BHTK``, laid out as (B, T, H, K).
     """
     # row 0 belongs to distance T, which no pair has; see the skew
-    descending_HRK = torch.nn.functional.pad(embedding_HTK.flip(1), (0, 0, 1, 0))
-    return _RelativeAttention.apply(q_BHTK, k_BHTK, v_BHTK, descending_HRK, window)
+    descending = F.pad(embedding_HTK.flip(1), (0, 0, 1, 0))
+    table_HRK = descending.to(q_BHTK.dtype).expand(q_BHTK.shape[1], -1, -1)
+    return _RelativeAttention.apply(q_BHTK, k_BHTK, v_BHTK, table_HRK, window)
 
 
 class _RelativeAttention(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, descending_HRK: Tensor, window: int
-    ) -> Tensor:
-        ctx.save_for_backward(q_BHTK, k_BHTK, v_BHTK, descending_HRK)
+    def forward(ctx, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, table_HRK: Tensor, window: int):
+        ctx.save_for_backward(q_BHTK, k_BHTK, v_BHTK, table_HRK)
         ctx.window = window
-        out = torch.empty_like(q_BHTK, memory_format=torch.contiguous_format)
+        batch, num_heads, num_tokens, width = q_BHTK.shape
+        out_BHTK = q_BHTK.new_empty(batch, num_tokens, num_heads, width).transpose(1, 2)
+        blocks = _Blocks(q_BHTK, table_HRK, window)
         with torch.autocast(q_BHTK.device.type, enabled=False):
-            q, k, v, table = _head_first(q_BHTK, k_BHTK, v_BHTK, descending_HRK)
-            for rows, keys in _blocks(q.shape[2], window):
-                p = _probabilities(q, k, table, rows, keys, window)
-                block = torch.bmm(p, v[:, :, keys].flatten(0, 1))
-                out[:, :, rows] = block.unflatten(0, q.shape[:2]).transpose(0, 1)
-        return out
+            for rows in blocks.sequences:
+                q, k, v = (x[rows].flatten(0, 1) for x in (q_BHTK, k_BHTK, v_BHTK))
+                for queries, keys in blocks.pairs:
+                    p = blocks.probabilities(*_dense(q[:, queries], k[:, keys]))
+                    out_BHTK[rows, :, queries] = torch.bmm(p, v[:, keys]).unflatten(0, (-1, num_heads))
+        return out_BHTK
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_BHTK: Tensor):
-        q_BHTK, k_BHTK, v_BHTK, descending_HRK = ctx.saved_tensors
-        with torch.autocast(q_BHTK.device.type, enabled=False):
-            q, k, v, table = _head_first(q_BHTK, k_BHTK, v_BHTK, descending_HRK)
-            grad = grad_BHTK.to(q.dtype).transpose(0, 1).contiguous()
-            dq = torch.empty_like(q)
-            dk, dv = torch.zeros_like(k, dtype=torch.float32), torch.zeros_like(v, dtype=torch.float32)
-            dtable = torch.zeros_like(table, dtype=torch.float32)
-            for rows, keys in _blocks(q.shape[2], ctx.window):
-                _backward_block(q, k, v, table, grad, (dq, dk, dv, dtable), rows, keys, ctx.window)
-        dq *= q.shape[-1] ** -0.5
-        dtable = dtable.to(descending_HRK.dtype)
-        return (
-            dq.transpose(0, 1),
-            dk.to(q.dtype).transpose(0, 1),
-            dv.to(q.dtype).transpose(0, 1),
-            dtable,
-            None,
-        )
+        *inputs_BHTK, table = ctx.saved_tensors
+        blocks = _Blocks(inputs_BHTK[0], table, ctx.window)
+        grads_BHTK = [torch.empty_like(x) for x in inputs_BHTK]
+        sums = [x.new_empty(blocks.shape, dtype=torch.float32) for x in inputs_BHTK]
+        dtable = torch.zeros_like(table, dtype=torch.float32)
+        with torch.autocast(grad_BHTK.device.type, enabled=False):
+            for rows in blocks.sequences:
+                inputs = [x[rows].flatten(0, 1) for x in (*inputs_BHTK, grad_BHTK)]
+                for total in sums:
+                    total.zero_()
+                for queries, keys in blocks.pairs:
+                    _add_gradients(blocks, inputs, queries, keys, sums, dtable)
+                for grad, total in zip(grads_BHTK, sums, strict=True):
+                    grad[rows].flatten(0, 1).copy_(total)
+        return *grads_BHTK, dtable.to(table.dtype), None
 
 
-def _head_first(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, descending_HRK: Tensor) -> tuple[Tensor, ...]:
-    """Scale the queries and put heads before batch, so that a head's table meets all its queries at once."""
-    q_HBTK = (q_BHTK * q_BHTK.shape[-1] ** -0.5).transpose(0, 1).contiguous()
-    k_HBTK, v_HBTK = k_BHTK.transpose(0, 1).contiguous(), v_BHTK.transpose(0, 1).contiguous()
-    return q_HBTK, k_HBTK, v_HBTK, descending_HRK.to(q_BHTK.dtype)
-
-
-def _blocks(num_tokens: int, window: int) -> list[tuple[slice, slice]]:
-    """Pair each block of queries with the keys that any of them sees."""
-    starts = range(0, num_tokens, _BLOCK)
-    ends = [min(start + _BLOCK, num_tokens) for start in starts]
-    return [
-        (slice(start, end), slice(max(0, start - window + 1), end))
-        for start, end in zip(starts, ends, strict=True)
-    ]
-
-
-def _probabilities(q: Tensor, k: Tensor, table: Tensor, rows: slice, keys: slice, window: int) -> Tensor:
-    """Return the softmax (H*B, Q, N) of one block."""
-    num_heads, batch, _, _ = q.shape
-    num_rows, num_keys = rows.stop - rows.start, keys.stop - keys.start
-    q_block = q[:, :, rows]
-    skewed = _skew(
-        torch.matmul(q_block.flatten(1, 2), table[:, -num_keys - 1 :].mT), batch, num_rows, num_keys
-    )
-    logits = skewed.flatten(0, 1).baddbmm_(q_block.flatten(0, 1), k[:, :, keys].flatten(0, 1).mT)
-    logits.masked_fill_(_hidden(rows, keys, window, q.device), float("-inf"))
-    return torch.softmax(logits, dim=-1)
-
-
-def _skew(products: Tensor, batch: int, num_rows: int, num_keys: int) -> Tensor:
-    """View products (H, B*Q, N+1) in descending distance as logits (H, B, Q, N)."""
-    flat = products.view(products.shape[0], batch, num_rows * (num_keys + 1))
-    return flat[..., num_rows:].unflatten(-1, (num_rows, num_keys))
-
-
-def _hidden(rows: slice, keys: slice, window: int, device: torch.device) -> Tensor:
-    """Mask (Q, N) of the pairs that do not see each other: the future, and what is out of the window."""
-    distance = torch.arange(rows.start, rows.stop, device=device)[:, None]
-    distance = distance - torch.arange(keys.start, keys.stop, device=device)
-    return (distance < 0) | (distance >= window)
-
-
-def _backward_block(q, k, v, table, grad, grads, rows, keys, window) -> None:
+def _add_gradients(blocks: "_Blocks", inputs: list[Tensor], queries: slice, keys: slice, sums: list[Tensor], dtable):
     """Add one block's part to the gradients of queries, keys, values and table."""
-    dq, dk, dv, dtable = grads
-    num_heads, batch, _, width = q.shape
-    num_rows, num_keys = rows.stop - rows.start, keys.stop - keys.start
-    q_block, grad_block = q[:, :, rows].flatten(0, 1), grad[:, :, rows].flatten(0, 1)
-    k_block, v_block = k[:, :, keys].flatten(0, 1), v[:, :, keys].flatten(0, 1)
-    p = _probabilities(q, k, table, rows, keys, window)
-    dv[:, :, keys] += torch.bmm(p.mT, grad_block).unflatten(0, (num_heads, batch))
-    dp = torch.bmm(grad_block, v_block.mT)
+    dq, dk, dv = sums
+    q, grad = _dense(*(x[:, queries] for x in inputs[::3]))
+    k, v = _dense(*(x[:, keys] for x in inputs[1:3]))
+    p = blocks.probabilities(q, k)
+    dv[:, keys] += torch.bmm(p.mT, grad)
+    dp = torch.bmm(grad, v.mT, out=blocks.matrices(2, *p.shape[1:]))
     dlogits = torch._softmax_backward_data(dp, p, -1, p.dtype)
-    dproducts = dlogits.new_zeros(num_heads, batch * num_rows, num_keys + 1)
-    _skew(dproducts, batch, num_rows, num_keys).copy_(dlogits.unflatten(0, (num_heads, batch)))
-    part = table[:, -num_keys - 1 :]
-    dq[:, :, rows] = torch.bmm(dlogits, k_block).unflatten(0, (num_heads, batch))
-    dq[:, :, rows] += torch.matmul(dproducts, part).view(num_heads, batch, num_rows, width)
-    dk[:, :, keys] += torch.bmm(dlogits.mT, q_block).unflatten(0, (num_heads, batch))
-    dpart = torch.bmm(dproducts.mT, q[:, :, rows].flatten(1, 2))
-    dtable[:, -num_keys - 1 :] += dpart if table.shape[0] > 1 else dpart.sum(0, keepdim=True)
+    dq[:, queries] = torch.bmm(dlogits, k)
+    dk[:, keys] += torch.bmm(dlogits.mT, q)
+    num_rows, num_keys = p.shape[1:]
+    dproducts = blocks.matrices(0, num_rows, num_keys + 1)
+    dproducts.flatten(1)[:, :num_rows] = 0
+    _skewed(dproducts).copy_(dlogits)
+    dq[:, queries] += torch.bmm(dproducts, blocks.table_of(num_keys))
+    for dpart in torch.bmm(dproducts.mT, q).split(len(dtable)):
+        dtable[:, -num_keys - 1 :] += dpart
+
+
+def _dense(*parts: Tensor) -> tuple[Tensor, ...]:
+    # a product copies what is not dense by itself, and slowly if it is transposed as well
+    return tuple(part.contiguous() for part in parts)
+
+
+class _Blocks:
+    """How the work is cut, and memory for one block of it.
+
+    Attributes:
+        sequences: slices of the batch, done one after the other.
+        pairs: each block of queries with the keys that any of them sees.
+        shape: M = heads x sequences of one slice, T, K.
+    """
+
+    def __init__(self, q_BHTK: Tensor, table_HRK: Tensor, window: int):
+        batch, num_heads, num_tokens, width = q_BHTK.shape
+        # one sequence at a time stays in a processor's cache; an accelerator wants them all at once
+        size = 1 if q_BHTK.device.type == "cpu" else batch
+        self.sequences = [slice(first, first + size) for first in range(0, batch, size)]
+        starts = range(0, num_tokens, _BLOCK)
+        ends = [min(start + _BLOCK, num_tokens) for start in starts]
+        self.pairs = [
+            (slice(start, end), slice(max(0, start - window + 1), end))
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        self.shape = (size * num_heads, num_tokens, width)
+        self._table = table_HRK
+        self._window = window
+        longest = max(keys.stop - keys.start for _, keys in self.pairs)
+        largest = size * num_heads * min(_BLOCK, num_tokens) * (longest + 1)
+        self._spaces = [q_BHTK.new_empty(largest) for _ in range(3)]
+
+    def matrices(self, space: int, num_rows: int, num_columns: int) -> Tensor:
+        """Return matrices (M, num_rows, num_columns) in work space 0, 1 or 2, with whatever is there."""
+        return self._spaces[space][: self.shape[0] * num_rows * num_columns].view(-1, num_rows, num_columns)
+
+    def table_of(self, num_keys: int) -> Tensor:
+        """Return the table's distances N ... 0, once for each of the sequences: (M, N+1, K)."""
+        part_HRK = self._table[:, -num_keys - 1 :]
+        return part_HRK.repeat(self.shape[0] // len(part_HRK), 1, 1)
+
+    def probabilities(self, q: Tensor, k: Tensor) -> Tensor:
+        """Return the softmax (M, Q, N) of a block, in work space 1; 0 is overwritten."""
+        num_rows, num_keys = q.shape[1], k.shape[1]
+        out = self.matrices(1, num_rows, num_keys)
+        products = torch.bmm(q, self.table_of(num_keys).mT, out=self.matrices(0, num_rows, num_keys + 1))
+        logits = torch.baddbmm(_skewed(products), q, k.mT, out=out)
+        self._hide(logits)
+        return torch.softmax(logits, dim=-1, out=out)
+
+    def _hide(self, logits: Tensor) -> None:
+        """Set the logits of the future, and of what is out of the window, to -inf."""
+        _, num_rows, num_keys = logits.shape
+        future = torch.full((num_rows, num_rows), float("-inf"), dtype=logits.dtype, device=logits.device).triu(1)
+        logits[..., -num_rows:].add_(future)
+        # distance of the last query to the first key, less what the window allows
+        excess = num_keys - self._window
+        if excess > 0:
+            past = torch.ones(num_rows, excess, dtype=torch.bool, device=logits.device).tril(excess - num_rows)
+            logits[..., :excess].masked_fill_(past, float("-inf"))
+
+
+def _skewed(products: Tensor) -> Tensor:
+    """View products (M, Q, N+1) with a descending table as logits (M, Q, N)."""
+    num_matrices, num_rows, num_columns = products.shape
+    return products.view(num_matrices, -1)[:, num_rows:].view(num_matrices, num_rows, num_columns - 1)

@@ -10,6 +10,7 @@ channel without notes becomes a track if it has controls, bends or a program.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from etude.errors import MidiError
 from etude.music.score import (
     TEXT_KINDS,
     WHOLE_PIECE,
+    Columns,
     Controls,
     KeySignatures,
     Notes,
@@ -32,6 +34,19 @@ from etude.music.smf import MAX_TICK, Events, Meta
 DRUM_CHANNEL = 9
 TRACK_NAME, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x51, 0x58, 0x59
 LARGEST_DENOMINATOR_POWER = 7
+_FIELD_OF = {
+    Tempos: "tempos",
+    TimeSignatures: "time_signatures",
+    KeySignatures: "key_signatures",
+}
+
+
+class Part(NamedTuple):
+    """What becomes one track: a channel and program of a track of the file."""
+
+    source: int
+    channel: int
+    program: int
 
 
 def score_of(events: Events) -> Score:
@@ -40,29 +55,64 @@ def score_of(events: Events) -> Score:
     Raises:
         MidiError: the time division is not known, or the piece is too long.
     """
-    ppq, constant_tempo = _division(events.division)
     if events.format == 2:
         events = _one_after_another(events)
     voices = _voices(events)
     begins, ends, controls, bends = _sort_out(events, voices)
     others = np.concatenate([controls, bends]) if len(bends) else controls
-    tracks, note_track, other_track = _assign_tracks(events, voices, begins, others)
-    names, texts = _texts(events, tracks)
-    tables = _metas(events)
+    parts, note_track, other_track = _assign_tracks(events, voices, begins, others)
+    onset = events.tick.take(begins)
+    return assemble(
+        events.division,
+        parts,
+        events.metas,
+        notes_in_order(
+            onset,
+            events.tick.take(ends) - onset,
+            *(column.take(begins).astype(np.int32) for column in (events.data1, events.data2)),
+            note_track,
+        ),
+        _controls(events, controls, other_track[: len(controls)]),
+        _pitch_bends(events, bends, other_track[len(controls) :]),
+    )
+
+
+def assemble(
+    division: int, parts: list[Part], metas: list[Meta], notes: Notes, controls: Controls, pitch_bends: PitchBends
+) -> Score:
+    """Build the Score of tables that are there and of meta events.
+
+    Raises:
+        MidiError: the time division is not known.
+    """
+    ppq, constant_tempo = _division(division)
+    names, tables = _read_metas(metas, parts)
     if constant_tempo is not None:
         tables["tempos"] = Tempos(tick=[0], us_per_quarter=[constant_tempo])
     if len(controls):
-        tables["controls"] = _controls(events, controls, other_track[: len(controls)])
-    if len(bends):
-        tables["pitch_bends"] = _pitch_bends(events, bends, other_track[len(controls) :])
-    if len(texts):
-        tables["texts"] = texts
-    return Score(
-        ppq,
-        _notes(events, begins, ends, note_track, len(tracks)),
-        tuple(Track(program, channel == DRUM_CHANNEL, names.get(source, "")) for source, channel, program in tracks),
-        **tables,
+        tables["controls"] = controls
+    if len(pitch_bends):
+        tables["pitch_bends"] = pitch_bends
+    tracks = tuple(
+        Track(part.program, part.channel == DRUM_CHANNEL, names.get(part.source, "")) for part in parts
     )
+    return Score(ppq, notes, tracks, **tables)
+
+
+def notes_in_order(
+    onset_tick: np.ndarray, duration_tick: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, track: np.ndarray
+) -> Notes:
+    """Return notes, given as int32 columns in any order, in their total order."""
+    # one key is faster than five columns; only where it is tied do durations and velocities decide
+    key = onset_tick.astype(np.int64)
+    num_tracks = int(track.max(initial=0)) + 1
+    if num_tracks > 1:
+        key = key * num_tracks + track
+    key = key * 128 + pitch
+    order = np.argsort(key)
+    notes = Notes(*(column.take(order) for column in (onset_tick, duration_tick, pitch, velocity, track)))
+    key = key.take(order)
+    return notes.in_order() if (key[1:] == key[:-1]).any() else notes
 
 
 def _division(division: int) -> tuple[int, int | None]:
@@ -108,24 +158,25 @@ def _voices(events: Events) -> np.ndarray | int:
 
 def _sort_out(events: Events, voices: np.ndarray | int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the rows at which notes begin and end, both by voice, pitch and time, and of controls and bends."""
-    # one sort brings the events of each pitch together, and controls and bends to the end in file order
-    if isinstance(voices, int):
-        key, above = events.data1.copy(), 128
-    else:
-        # numpy sorts 16-bit numbers by radix, ten times faster than longer ones
+    # one sort brings the events of each pitch together, and controls and bends behind them in file order
+    key, above = events.data1, 128
+    if not isinstance(voices, int):
         above = len(events.end_tick) * 2048
-        key = (voices * 128 + events.data1).astype(np.uint16 if above + 2 < 1 << 16 else np.int64)
-    kind = events.status >> 4
-    is_other = kind >= 0xA
-    np.copyto(key, np.array([above + 2, above, 0, 0, above + 1], key.dtype).take(kind - 0xA, mode="clip"), where=is_other)
+        # numpy sorts 16-bit numbers by radix, ten times faster than longer ones
+        key = (voices * 128 + key).astype(np.uint16 if above + 2 < 1 << 16 else np.int64)
+    is_note, place = np.zeros(256, bool), np.zeros(256, key.dtype)
+    is_note[:0xA0] = True
+    place[0xA0:0xB0], place[0xB0:0xE0], place[0xE0:] = above + 2, above, above + 1
+    key = key * is_note.take(events.status) + place.take(events.status)
     order = np.argsort(key, kind="stable")
-    num_others = np.bincount(kind, minlength=16)
-    num_notes = int(num_others[8] + num_others[9])
-    num_controls = int(num_others[0xB])
+    num_notes, num_controls, num_bends = (
+        int(np.count_nonzero(chosen))
+        for chosen in (events.status < 0xA0, events.status & 0xF0 == 0xB0, events.status >= 0xE0)
+    )
     rows, controls = order[:num_notes], order[num_notes : num_notes + num_controls]
-    bends = order[num_notes + num_controls :][: int(num_others[0xE])]
+    bends = order[num_notes + num_controls :][:num_bends]
     begins, ends = rows[0::2], rows[1::2]
-    is_begin = ((kind == 9) & (events.data2 > 0)).take(rows)
+    is_begin = ((events.status >= 0x90) & (events.data2 > 0)).take(rows)
     key = key.take(rows)
     alternate = len(begins) == len(ends) and is_begin[0::2].all() and not is_begin[1::2].any()
     if not (alternate and np.array_equal(key[0::2], key[1::2])):
@@ -152,61 +203,41 @@ def _pair_in_turn(rows: np.ndarray, is_begin: np.ndarray, key: np.ndarray) -> tu
     return rows[has_end], rows[is_end]
 
 
-def _notes(events: Events, begins: np.ndarray, ends: np.ndarray, track: np.ndarray, num_tracks: int) -> Notes:
-    """Return the notes in their total order."""
-    onset, pitch = events.tick.take(begins), events.data1.take(begins)
-    key = onset.astype(np.int64) * max(num_tracks, 1)
-    if num_tracks > 1:
-        key += track
-    key = key * 128 + pitch
-    order = np.argsort(key)
-    begins, onset, key = begins.take(order), onset.take(order), key.take(order)
-    notes = Notes(
-        onset_tick=onset,
-        duration_tick=events.tick.take(ends.take(order)) - onset,
-        pitch=pitch.take(order).astype(np.int32),
-        velocity=events.data2.take(begins).astype(np.int32),
-        track=track.take(order) if num_tracks > 1 else track,
-    )
-    # of notes that begin at once on one pitch, durations and velocities decide
-    return notes.in_order() if (key[1:] == key[:-1]).any() else notes
-
-
 def _assign_tracks(
     events: Events, voices: np.ndarray | int, begins: np.ndarray, others: np.ndarray
-) -> tuple[list[tuple[int, int, int]], np.ndarray, np.ndarray]:
-    """Return the (file track, channel, program) of each track, and the track of notes and of other events."""
+) -> tuple[list[Part], np.ndarray, np.ndarray]:
+    """Return the parts, and to which of them each note and each other event belongs."""
     if isinstance(voices, int):
-        only = _only_program(events, voices, begins)
-        if only is not None and len(begins):
-            tracks = [(voices // 16, voices % 16, only)]
-            return tracks, np.zeros(len(begins), np.int32), np.zeros(len(others), np.int32)
+        program = _only_program(events, voices, begins)
+        if program is not None:
+            zeros = np.zeros(max(len(begins), len(others)), np.int32)
+            return [Part(voices // 16, voices % 16, program)], zeros[: len(begins)], zeros[: len(others)]
         voices = np.full(len(events.tick), voices, np.int32)
     note_voice, other_voice = voices.take(begins), voices.take(others)
     note_key = note_voice * 128 + _programs(events, begins, note_voice)
     keys = np.unique(note_key)
     other_key = other_voice * 128 + _programs(events, others, other_voice)
     _follow_notes(other_key, others, other_voice, begins, note_voice, note_key, keys)
-    last_program = {source * 16 + channel: program for source, _, channel, program in events.programs}
+    last_program = {change.source * 16 + change.channel: change.program for change in events.programs}
     bare = (last_program.keys() | set(np.unique(other_voice).tolist())) - set((keys // 128).tolist())
-    if bare:
-        bare_keys = {voice: voice * 128 + last_program.get(voice, 0) for voice in bare}
-        keys = np.union1d(keys, list(bare_keys.values()))
-        for voice, key in bare_keys.items():
-            other_key[other_voice == voice] = key
-    tracks = [(key // 2048, key // 128 % 16, key % 128) for key in keys.tolist()]
-    return tracks, *(keys.searchsorted(key).astype(np.int32) for key in (note_key, other_key))
+    for voice in sorted(bare):
+        other_key[other_voice == voice] = voice * 128 + last_program.get(voice, 0)
+    keys = np.union1d(keys, [voice * 128 + last_program.get(voice, 0) for voice in bare]).astype(np.int64)
+    parts = [Part(key // 2048, key // 128 % 16, key % 128) for key in keys.tolist()]
+    return parts, *(keys.searchsorted(key).astype(np.int32) for key in (note_key, other_key))
 
 
 def _only_program(events: Events, voice: int, begins: np.ndarray) -> int | None:
-    """Return the program of all notes of a file with one voice, or None if there are several programs or voices."""
+    """Return the program of all notes of a file with one voice, or None if it takes a closer look."""
+    if not len(begins):
+        return None
     changes = events.programs
     if not changes:
         return 0
     program = changes[0].program
     if any((change.source * 16 + change.channel, change.program) != (voice, program) for change in changes):
         return None
-    return program if changes[0].index <= begins[:1].sum() else None
+    return program if changes[0].index <= begins.min() else None
 
 
 def _programs(events: Events, rows: np.ndarray, voice: np.ndarray) -> np.ndarray | int:
@@ -225,29 +256,26 @@ def _programs(events: Events, rows: np.ndarray, voice: np.ndarray) -> np.ndarray
 def _follow_notes(
     other_key: np.ndarray,
     others: np.ndarray,
-    other_channel: np.ndarray,
+    other_voice: np.ndarray,
     begins: np.ndarray,
-    note_channel: np.ndarray,
+    note_voice: np.ndarray,
     note_key: np.ndarray,
     keys: np.ndarray,
 ) -> None:
     """Change in place the keys of events whose program has no notes to that of the notes around them."""
-    if not len(keys):
+    lost = np.flatnonzero(~np.isin(other_key, keys))
+    if not len(lost) or not len(begins):
         return
-    place = np.minimum(keys.searchsorted(other_key), len(keys) - 1)
-    lost = np.flatnonzero(keys[place] != other_key)
-    if not len(lost):
-        return
-    span = int(max(begins[-1], others[-1])) + 1
-    order = np.argsort(note_channel, kind="stable")
-    at = note_channel[order].astype(np.int64) * span + begins[order]
-    channel = other_channel[lost]
-    place = at.searchsorted(channel.astype(np.int64) * span + others[lost])
-    for candidate in (place - 1, place):
-        # the later of the two wins: the next note, if the channel has one
-        candidate = np.clip(candidate, 0, len(at) - 1)
-        fits = note_channel[order[candidate]] == channel
-        other_key[lost[fits]] = note_key[order[candidate[fits]]]
+    span = int(max(begins.max(), others.max())) + 1
+    at = note_voice.astype(np.int64) * span + begins
+    order = np.argsort(at)
+    voice = other_voice[lost]
+    next_note = at[order].searchsorted(voice.astype(np.int64) * span + others[lost])
+    # the later of the two wins: the next note, if the voice has one
+    for place in (next_note - 1, next_note):
+        note = order[np.clip(place, 0, len(order) - 1)]
+        fits = note_voice[note] == voice
+        other_key[lost[fits]] = note_key[note[fits]]
 
 
 def _controls(events: Events, rows: np.ndarray, track: np.ndarray) -> Controls:
@@ -260,42 +288,36 @@ def _pitch_bends(events: Events, rows: np.ndarray, track: np.ndarray) -> PitchBe
     return PitchBends(events.tick.take(rows), track, (high << 7 | low) - 8192).in_order()
 
 
-def _metas(events: Events) -> dict[str, Tempos | TimeSignatures | KeySignatures]:
-    """Return tempos and signatures; malformed ones are passed over."""
-    tempos, times, keys = [], [], []
-    for _, tick, kind, payload in events.metas:
+def _read_metas(metas: list[Meta], parts: list[Part]) -> tuple[dict[int, str], dict[str, Columns]]:
+    """Return the names of file tracks that have parts, and tempos, signatures and texts; malformed ones are passed over."""
+    first_track: dict[int, int] = {}
+    for index, part in enumerate(parts):
+        first_track.setdefault(part.source, index)
+    names: dict[int, str] = {}
+    rows: dict[type[Columns], list[tuple]] = {Tempos: [], TimeSignatures: [], KeySignatures: [], Texts: []}
+    for source, tick, kind, payload in metas:
         if kind == TEMPO and len(payload) == 3 and any(payload):
-            tempos.append((tick, int.from_bytes(payload, "big")))
+            rows[Tempos].append((tick, int.from_bytes(payload, "big")))
         elif kind == TIME_SIGNATURE and len(payload) >= 2:
             if payload[0] and payload[1] <= LARGEST_DENOMINATOR_POWER:
-                times.append((tick, payload[0], 1 << payload[1]))
+                rows[TimeSignatures].append((tick, payload[0], 1 << payload[1]))
         elif kind == KEY_SIGNATURE and len(payload) == 2:
             sharps = int.from_bytes(payload[:1], "big", signed=True)
             if -7 <= sharps <= 7 and payload[1] <= 1:
-                keys.append((tick, sharps, payload[1]))
-    tables = {"tempos": (Tempos, tempos), "time_signatures": (TimeSignatures, times)}
-    tables["key_signatures"] = (KeySignatures, keys)
-    return {
-        name: cls(*np.array(rows, np.int32).T).in_order() for name, (cls, rows) in tables.items() if rows
-    }
-
-
-def _texts(events: Events, tracks: list[tuple[int, int, int]]) -> tuple[dict[int, str], Texts | tuple]:
-    """Return the names of file tracks that have notes, and all other texts."""
-    first_track: dict[int, int] = {}
-    for index, (source, _, _) in enumerate(tracks):
-        first_track.setdefault(source, index)
-    names: dict[int, str] = {}
-    rows = []
-    for source, tick, kind, payload in events.metas:
-        if not 1 <= kind <= len(TEXT_KINDS):
-            continue
-        if kind == TRACK_NAME and source in first_track and source not in names:
+                rows[KeySignatures].append((tick, sharps, payload[1]))
+        elif kind == TRACK_NAME and source in first_track and source not in names:
             names[source] = decode_text(payload)
-        else:
+        elif 1 <= kind <= len(TEXT_KINDS):
             track = first_track.get(source, WHOLE_PIECE)
-            rows.append((tick, TEXT_KINDS[kind - 1], decode_text(payload), track))
-    return names, Texts(*zip(*rows, strict=True)).in_order() if rows else ()
+            rows[Texts].append((tick, TEXT_KINDS[kind - 1], decode_text(payload), track))
+    tables = {
+        _FIELD_OF[table]: table(*np.array(of_table, np.int32).T).in_order()
+        for table, of_table in rows.items()
+        if of_table and table is not Texts
+    }
+    if rows[Texts]:
+        tables["texts"] = Texts(*zip(*rows[Texts], strict=True)).in_order()
+    return names, tables
 
 
 def decode_text(payload: bytes) -> str:

@@ -127,18 +127,18 @@ class Columns:
     def in_order(self) -> Self:
         """Return the rows in the order that the module's header states."""
         keys = [getattr(self, name) for name in self._order]
-        if _is_sorted(keys):
+        if len(self) < 2 or _is_sorted(keys):
             return self
         return self.take(np.lexsort(keys[::-1]))
 
 
 def _is_sorted(keys: list[np.ndarray]) -> bool:
     """Tell whether rows are in lexicographic order of the keys."""
-    tied = np.ones(max(len(keys[0]) - 1, 0), bool)
+    tied: np.ndarray | bool = True
     for key in keys:
-        if (tied & (key[1:] < key[:-1])).any():
+        if ((key[1:] < key[:-1]) & tied).any():
             return False
-        tied &= key[1:] == key[:-1]
+        tied = (key[1:] == key[:-1]) & tied
         if not tied.any():
             return True
     return True

@@ -18,7 +18,8 @@ What a careful reader does with what should not be there:
 Source: Standard MIDI Files 1.0 (MIDI Manufacturers Association, RP-001).
 """
 
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -80,11 +81,7 @@ def read_events(data: bytes) -> Events:
     Raises:
         MidiError: the bytes are no MIDI file or are damaged; the message does not name the file.
     """
-    number, division, chunks = _chunks(data)
-    walk = _Walk(data)
-    for start, end in chunks:
-        walk.track(start, end)
-    return _assemble(walk, number, division)
+    return Walk(data).events()
 
 
 def _chunks(data: bytes) -> tuple[int, int, list[tuple[int, int]]]:
@@ -130,38 +127,51 @@ def _cut(end: int) -> MidiError:
     return _damaged(end, "the track ends inside an event")
 
 
-@dataclass
-class _Walk:
-    """The way through all tracks: notes where runs of plain events lie, reads the others."""
+class Run(NamedTuple):
+    """Plain events that follow one another, from the byte ``at`` to before the byte ``end``."""
 
-    data: bytes
-    runs: list[tuple[int, int, int]] = field(default_factory=list)
-    """Of each run: its first byte, the index of its first byte in ``lows``, the index after its last."""
-    first_event: list[int] = field(default_factory=list)
-    """Of each source: plain events of the file before it."""
-    waits: list[tuple[int, int]] = field(default_factory=list)
-    """A plain event, and the ticks that other events waited between it and the one before it."""
-    programs: list[ProgramChange] = field(default_factory=list)
-    metas: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
-    """Source, plain events before, ticks waited since the last of them, type, payload."""
-    ends: list[tuple[int, int]] = field(default_factory=list)
-    """Of each source: plain events before its end, ticks waited since the last of them."""
-    num_events: int = 0
+    at: int
+    end: int
+    num_events: int
 
-    def __post_init__(self) -> None:
-        self.bytes = np.frombuffer(self.data, np.uint8)
-        is_high = self.bytes >= 0x80
-        self.lows = np.flatnonzero(~is_high)
+
+class Walk:
+    """The way through all tracks: notes where runs of plain events lie, reads the others.
+
+    It finds all that is damaged except inside the runs, where ``events`` looks.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        """Walk through a whole file.
+
+        Raises:
+            MidiError: the bytes are no MIDI file or are damaged.
+        """
+        self.data = data
+        self.runs: list[Run] = []
+        self.num_events = 0
+        self.first_event: list[int] = []
+        """Of each source: plain events of the file before it."""
+        self.waits: list[tuple[int, int]] = []
+        """A plain event, and the ticks that other events waited between it and the one before it."""
+        self.programs: list[ProgramChange] = []
+        self.metas: list[tuple[int, int, Meta]] = []
+        """Plain events before, and a meta event whose tick counts from the last of them."""
+        self.ends: list[tuple[int, int]] = []
+        """Of each source: plain events before its end, ticks waited since the last of them."""
+        self.format, self.division, chunks = _chunks(data)
+        self.bytes = np.frombuffer(data, np.uint8)
+        self.is_low = self.bytes < 0x80
         # after a low byte, these values are the status of another event, or begin a long delta time
         is_other = self.bytes >= 0xF0
         is_other |= (self.bytes & 0xE0) == 0xC0
-        is_other[1:] &= ~is_high[:-1]
-        candidates = np.flatnonzero(is_other)
-        self._ranks = self.lows.searchsorted(candidates).tolist()
-        self._candidates = [*candidates.tolist(), len(self.data)]
+        is_other[1:] &= self.is_low[:-1]
+        self._candidates = [*np.flatnonzero(is_other).tolist(), len(data)]
         self._next = 0
+        for at, end in chunks:
+            self._track(at, end)
 
-    def track(self, at: int, end: int) -> None:
+    def _track(self, at: int, end: int) -> None:
         """Walk one track, whose content is ``data[at:end]``."""
         self.first_event.append(self.num_events)
         wait, running = 0, 0
@@ -199,29 +209,33 @@ class _Walk:
 
     def _run(self, at: int, end: int) -> int:
         """Note the plain events from a byte on; return the byte after them."""
-        candidates, ranks, place = self._candidates, self._ranks, self._next
-        first_low = int(self.lows.searchsorted(at))
-        while candidates[place] < at:
+        place, begin, num_lows = self._next, at, 0
+        while self._candidates[place] < at:
             place += 1
         # a candidate after whole events begins a delta time, one after a delta time is a status
-        while candidates[place] < end and (ranks[place] - first_low) % 3 == 0:
+        while (stop := self._candidates[place]) < end:
+            num_lows += int(np.count_nonzero(self.is_low[begin:stop]))
+            begin = stop
+            if num_lows % 3:
+                break
             place += 1
         self._next = place
-        stop = candidates[place]
-        if stop < end:
-            num_lows = ranks[place] - first_low
-            if num_lows % 3 == 2:
-                raise _damaged(stop, f"a data byte of {self.data[stop]}, expected at most 127")
+        if stop >= end:
+            num_lows += int(np.count_nonzero(self.is_low[begin:end]))
+            stop = end
+            if num_lows % 3 or not self.is_low[end - 1]:
+                raise _cut(end)
+        elif num_lows % 3 == 2:
+            raise _damaged(stop, f"a data byte of {self.data[stop]}, expected at most 127")
         else:
-            num_lows = int(self.lows.searchsorted(end)) - first_low
-        num_events = num_lows // 3
-        if num_events:
-            self.runs.append((at, first_low, first_low + 3 * num_events))
-            self.num_events += num_events
-            at = int(self.lows[first_low + 3 * num_events - 1]) + 1
-        if stop >= end and at != end:
-            raise _cut(end)
-        return at
+            # back over the delta time of the event that interrupts the run
+            stop -= 1
+            while stop > at and self.data[stop - 1] >= 0x80:
+                stop -= 1
+        if num_lows >= 3:
+            self.runs.append(Run(at, stop, num_lows // 3))
+            self.num_events += num_lows // 3
+        return stop
 
     def _short(self, status: int, at: int, end: int) -> int:
         """Read the data byte of a program change or channel pressure; return the byte after it."""
@@ -242,7 +256,7 @@ class _Walk:
         kind = self.data[at]
         if kind != END_OF_TRACK:
             payload = self.data[start : start + length]
-            self.metas.append((len(self.first_event) - 1, self.num_events, wait, kind, payload))
+            self.metas.append((self.num_events, Meta(len(self.first_event) - 1, wait, kind, payload)))
         return start + length, kind == END_OF_TRACK
 
     def _system(self, status: int, at: int, end: int) -> int:
@@ -255,48 +269,66 @@ class _Walk:
             raise _cut(end)
         return at + length
 
+    def first_channels(self) -> dict[int, int]:
+        """Return the channel of the first plain event of each source that has any."""
+        channels, before = {}, 0
+        for run in self.runs:
+            source = bisect_right(self.first_event, before) - 1
+            if source not in channels:
+                _, at = _number(self.data, run.at, run.end)
+                channels[source] = self.data[at] & 0x0F
+            before += run.num_events
+        return channels
 
-def _assemble(walk: _Walk, number: int, division: int) -> Events:
-    """Turn the runs into columns."""
-    lows = [walk.lows[start:stop] for _, start, stop in walk.runs]
-    lows = lows[0] if len(lows) == 1 else np.concatenate([*lows, walk.lows[:0]])
-    # bytes from each low byte to the next: within an event, and from it to the delta time of the one after
-    steps = np.ones(len(lows) + 1, np.int32)
-    np.subtract(lows[1:], lows[:-1], out=steps[1:-1], casting="unsafe")
-    run_start = 0
-    for at, start, stop in walk.runs:
-        steps[run_start] = walk.lows[start] - at + 1
-        run_start += stop - start
-    _check_shape(steps, lows)
-    low_bytes = walk.bytes.take(lows)
-    delta = _delta(walk.bytes, low_bytes[0::3], lows[0::3], steps[0:-1:3] - 1)
-    for index, wait in walk.waits:
-        delta[index] += wait
+    def events(self) -> Events:
+        """Turn the runs into columns.
 
-    # the sum runs through all tracks: what lies before each is taken off again
-    total = np.zeros(len(delta) + 1, np.int64)
-    np.cumsum(delta, out=total[1:])
-    first = np.array([*walk.first_event, len(delta)])
-    sizes = np.diff(first)
-    before = total[first[:-1]]
-    tick = total[1:] - np.repeat(before, sizes)
-    if tick.max(initial=0) > MAX_TICK:
-        raise MidiError(f"the piece is longer than {MAX_TICK} ticks")
-    return Events(
-        format=number,
-        division=division,
-        tick=tick.astype(np.int32),
-        source=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-        status=_status(walk.bytes, lows[0::3], steps[1::3] == 2, first[:-1][sizes > 0]),
-        data1=low_bytes[1::3].copy(),
-        data2=low_bytes[2::3].copy(),
-        programs=walk.programs,
-        metas=[
-            Meta(source, int(total[index] - before[source]) + wait, kind, payload)
-            for source, index, wait, kind, payload in walk.metas
-        ],
-        end_tick=[int(total[index] - at) + wait for (index, wait), at in zip(walk.ends, before, strict=True)],
-    )
+        Raises:
+            MidiError: a run is damaged, or the piece is too long.
+        """
+        is_inside = np.zeros_like(self.is_low)
+        for run in self.runs:
+            is_inside[run.at : run.end] = self.is_low[run.at : run.end]
+        lows = np.flatnonzero(is_inside)
+        # bytes from each low byte to the next: within an event, and from it to the delta time of the one after
+        steps = np.empty(len(lows), np.int32)
+        places = lows.astype(np.int32)
+        np.subtract(places[1:], places[:-1], out=steps[1:])
+        run_at, _, run_sizes = np.array(self.runs, np.int64).reshape(-1, 3).T
+        begins = 3 * (np.cumsum(run_sizes) - run_sizes)
+        steps[begins] = lows[begins] - run_at + 1
+        _check_shape(steps, lows)
+        low_bytes = self.bytes.take(lows)
+        delta = _delta(self.bytes, low_bytes[0::3], lows[0::3], steps[0::3] - 1)
+        for index, wait in self.waits:
+            delta[index] += wait
+
+        # the sum runs through all tracks: what lies before each is taken off again
+        total = np.zeros(len(delta) + 1, np.int64)
+        np.cumsum(delta, out=total[1:])
+        first = np.array([*self.first_event, len(delta)])
+        sizes = np.diff(first)
+        before = total[first[:-1]]
+        tick = total[1:] if len(sizes) < 2 else total[1:] - np.repeat(before, sizes)
+        if tick.max(initial=0) > MAX_TICK:
+            raise MidiError(f"the piece is longer than {MAX_TICK} ticks")
+        return Events(
+            format=self.format,
+            division=self.division,
+            tick=tick.astype(np.int32),
+            source=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+            status=_status(self.bytes, lows[0::3], steps[1::3] == 2, first[:-1][sizes > 0]),
+            data1=low_bytes[1::3].copy(),
+            data2=low_bytes[2::3].copy(),
+            programs=self.programs,
+            metas=[
+                meta._replace(tick=int(total[index] - before[meta.source]) + meta.tick)
+                for index, meta in self.metas
+            ],
+            end_tick=[
+                int(total[index] - at) + wait for (index, wait), at in zip(self.ends, before, strict=True)
+            ],
+        )
 
 
 def _check_shape(steps: np.ndarray, lows: np.ndarray) -> None:
@@ -306,23 +338,23 @@ def _check_shape(steps: np.ndarray, lows: np.ndarray) -> None:
         (1, 2, "a status where a data byte was expected"),
         (2, 1, "a status where a data byte was expected"),
     ):
-        column = steps[place:-1:3]
+        column = steps[place::3]
         if column.max(initial=0) > most:
             raise _damaged(int(lows[3 * int(column.argmax()) + place]), what)
 
 
 def _delta(data: np.ndarray, low_byte: np.ndarray, delta_end: np.ndarray, high_bytes: np.ndarray) -> np.ndarray:
-    """Return the ticks, int32, that each plain event waits; ``high_bytes`` of it lie before ``delta_end``."""
-    delta = low_byte.astype(np.int32)
+    """Return the ticks, int64, that each plain event waits; ``high_bytes`` of it lie before ``delta_end``."""
+    delta = low_byte.astype(np.int64)
     most = int(high_bytes.max(initial=0))
     if most:
         # every event has two bytes in front of it at least: the ones of the file's header
         high = data.take(delta_end - 1) & 0x7F
         high *= high_bytes > 0
-        delta += high.astype(np.int32) << 7
+        delta += high.astype(np.int64) << 7
     for place in range(2, most + 1):
         rows = np.flatnonzero(high_bytes >= place)
-        delta[rows] += (data.take(delta_end[rows] - place) & 0x7F).astype(np.int32) << 7 * place
+        delta[rows] += (data.take(delta_end[rows] - place) & 0x7F).astype(np.int64) << 7 * place
     return delta
 
 
@@ -332,5 +364,5 @@ def _status(data: np.ndarray, delta_end: np.ndarray, has_status: np.ndarray, fir
         return data.take(delta_end + 1)
     if not has_status[first].all():
         raise _damaged(int(delta_end[first[has_status[first].argmin()]]), "data before any status")
-    rows = np.flatnonzero(has_status)
-    return np.repeat(data.take(delta_end[rows] + 1), np.diff(rows, append=len(delta_end)))
+    own = data.take(delta_end[has_status] + 1)
+    return own.take(np.cumsum(has_status) - 1)

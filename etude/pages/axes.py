@@ -18,8 +18,8 @@ class Scale:
 
     Example:
         >>> scale = Scale.around([[0.0, 50.0]])
-        >>> scale.percent(25.0), scale.ticks()
-        (array(50.), [0, 10, 20, 30, 40, 50])
+        >>> float(scale.percent(25.0)), scale.ticks()
+        (50.0, [0, 10, 20, 30, 40, 50])
     """
 
     def __init__(self, low: float, high: float, *, log: bool = False):

@@ -95,7 +95,11 @@ def demo_page(content: DemoContent) -> str:
             Section("Beside real music", _beside(content), _beside_lead(content)),
             Section("What it learned from", [sheet(facts(content.corpus))], content.corpus_note),
             Section("The model", [sheet(facts(content.model))], content.model_note),
-            Section("Go on", [sheet(commands(content.commands))], "Each of these runs as it stands."),
+            Section(
+                "Go on",
+                [sheet(commands(content.commands))],
+                "Commands to try next; words in capitals stand for your own files.",
+            ),
         ],
         lead=content.lead or _lead(content),
         footer=content.footer,

@@ -16,6 +16,7 @@ _COLOURS = {
     "sheet": ("#fff", "#1b1e24"),
     "key": ("#f8f6f0", "#171a1f"),
     "line": ("#e5e0d5", "#30343d"),
+    "ink": ("#22252b", "#e8e6e1"),
     "soft": ("#5d626e", "#a3a8b4"),
     "t0": ("#2d5bc4", "#86aaff"),
     "t1": ("#c4500f", "#ffa06b"),
@@ -140,7 +141,7 @@ class _Frame:
             rows = np.flatnonzero(group == value)
             moves = zip(x[rows].tolist(), y[rows].tolist(), length[rows].tolist(), strict=True)
             path = "".join(f"M{a:.1f} {b:.1f}h{c:.1f}" for a, b, c in moves)
-            opacity = 0.4 + 0.6 * (loud + 0.5) / _VELOCITY_LEVELS
+            opacity = 0.5 + 0.5 * (loud + 0.5) / _VELOCITY_LEVELS
             parts.append(f'<path class="t{hue}" stroke-opacity="{opacity:.2f}" d="{path}"/>')
         return f'<g stroke-width="{max(1.6, self.row - 0.6):.2f}">{"".join(parts)}</g>'
 
@@ -167,7 +168,7 @@ def _style(scheme: str) -> str:
     hues = "".join(f".etude-roll .t{i}{{stroke:var(--r-t{i});}}" for i in range(NUM_HUES))
     return (
         rules + hues + ".etude-roll text{font:10px system-ui,sans-serif;fill:var(--r-soft);}"
-        ".etude-roll .title{font:600 14px system-ui,sans-serif;}.etude-roll path{fill:none;}"
+        ".etude-roll .title{font:600 14px system-ui,sans-serif;fill:var(--r-ink);}.etude-roll path{fill:none;}"
         ".etude-roll .sheet{fill:var(--r-sheet);}.etude-roll .key{stroke:var(--r-key);}"
         ".etude-roll .line{stroke:var(--r-line);}.etude-roll .pedal{fill:var(--r-soft);fill-opacity:.45;}"
     )

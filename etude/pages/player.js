@@ -42,7 +42,9 @@
         make("button", { type: "button", className: "etude-zoom", textContent: sign, ariaLabel: name, title: name,
           onclick: () => this.roll.setZoom(this.roll.zoom * factor) });
       bar.prepend(this.button, this.slider, this.clock);
-      bar.querySelector(".etude-tools").prepend(zoom("−", "Zoom out", 0.5), zoom("+", "Zoom in", 2));
+      const tools = bar.querySelector(".etude-tools");
+      tools.prepend(zoom("−", "Zoom out", 0.5), zoom("+", "Zoom in", 2));
+      make("button", { type: "button", textContent: "WAV", title: "Save the sound", onclick: () => this.save() }, tools);
     }
 
     get length() {
@@ -53,6 +55,10 @@
     prepare() {
       current = this;
       if (!this.audio.getAttribute("src")) this.audio.src = URL.createObjectURL(etude.synthesise(this.roll));
+    }
+    save() {
+      this.prepare();
+      make("a", { href: this.audio.src, download: `${this.figure.dataset.name}.wav` }).click();
     }
     toggle() {
       this.prepare();

@@ -7,6 +7,7 @@ JavaScript the roll is a still picture and an embedded WAV has the browser's own
 import base64
 from pathlib import Path
 
+from etude.errors import MidiError
 from etude.music.score import Score
 from etude.pages.picture import roll_svg
 from etude.pages.roll import Roll, legend
@@ -43,11 +44,12 @@ def player_html(
     if wav is not None:
         data = wav if isinstance(wav, bytes) else Path(wav).read_bytes()
         source = f' src="{_data("audio/wav", data)}"'
-    caption = f'<strong>{markup(title)}</strong><span class="etude-about">{markup(note or roll.description)}</span>{legend(roll)}'
+    about = f'<span class="etude-about">{markup(note or roll.description)}</span>'
+    caption = f"<strong>{markup(title)}</strong>{about}{legend(roll)}"
     said = markup(f"Piano roll: {roll.description}. Space plays, arrow keys move.")
     return Html(
         f'<figure class="etude etude-player" role="group" aria-label="{markup(title)}" '
-        f'data-roll="{roll.attribute()}"><figcaption>{caption}</figcaption>'
+        f'data-name="{stem}" data-roll="{roll.attribute()}"><figcaption>{caption}</figcaption>'
         f'<div class="etude-view" tabindex="0" role="group" aria-label="{said}">{roll_svg(score)}</div>'
         f'<div class="etude-bar"><span class="etude-tools">{"".join(links)}</span></div>'
         f'<audio {"controls" if source else ""} preload="metadata"{source}></audio></figure>'
@@ -55,10 +57,17 @@ def player_html(
 
 
 def score_html(score: Score, *, title: str = "Score") -> str:
-    """Return what a Score shows itself as in a notebook; any number of them may stand in one.."""
-    from etude.music.midi import midi_bytes  # pages that offer no file need no reader of files
+    """Return what a Score shows itself as in a notebook; any number of them may stand in one.
 
-    figure = player_html(score, title=title, midi=midi_bytes(score))
+    No file is offered where the Score does not fit into MIDI.
+    """
+    from etude.music.midi import midi_bytes  # pages that are given their files need no writer of files
+
+    try:
+        midi = midi_bytes(score)
+    except MidiError:
+        midi = None
+    figure = player_html(score, title=title, midi=midi)
     alone = figure.replace('class="etude etude-player"', 'class="etude etude-player etude-alone"', 1)
     return Html(styles() + alone + scripts(*SCRIPTS))
 

@@ -151,7 +151,7 @@
       const width = Math.max(2, this.duration[i] * this.scale - 0.6);
       if (x > this.width || x + width < GUTTER) return;
       const height = Math.max(1.6, this.row - 0.6);
-      c.globalAlpha = alpha ?? 0.34 + 0.66 * (this.velocity[i] / 127);
+      c.globalAlpha = alpha ?? 0.42 + 0.58 * (this.velocity[i] / 127);
       c.fillStyle = color;
       c.beginPath();
       c.roundRect(x, this.y(this.pitch[i]) + (this.row - height) / 2, width, height, Math.min(2, width / 3, height / 3));

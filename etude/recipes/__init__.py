@@ -10,10 +10,9 @@ from importlib import import_module
 from typing import Any
 
 from etude.config import RunConfig
-from etude.errors import SettingsError
+from etude.errors import SettingsError, nearest
 from etude.recipes import llama, music_transformer
 from etude.recipes.resolve import override
-from etude.settings import nearest
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     "music-transformer-tiny": music_transformer.tiny,
@@ -25,6 +24,7 @@ RECIPES: dict[str, Callable[[], RunConfig]] = {
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "model": {
+        "toy": {"num_layers": 2, "model_dim": 32, "num_heads": 2, "ff_dim": 64, "ctx_len": 64},
         "tiny": {"num_layers": 4, "model_dim": 128, "num_heads": 4},
         "small": {"num_layers": 6, "model_dim": 256, "num_heads": 4},
         "medium": {"num_layers": 6, "model_dim": 384, "num_heads": 6},
@@ -40,7 +40,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "constant": {"kind": "adamw", "betas": [0.9, 0.95], "weight_decay": 0.1, "schedule": "constant"},
     },
     "train": {
-        "trial": {"num_steps": 20, "eval_every_steps": 10, "eval_pieces": 4, "log_every_steps": 1},
+        "toy": {"num_steps": 20, "batch_tokens": 4096, "eval_every_steps": 10, "eval_pieces": 4},
     },
 }
 

@@ -58,6 +58,7 @@ def paper() -> RunConfig:
             weight_decay=0.0,
             schedule="noam",
             warmup_steps=4000,
+            schedule_steps=100_000,
             clip_norm=None,
         ),
         train=TrainSettings(num_steps=100_000, batch_tokens=16_384, eval_every_steps=1000),

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from etude.config import RunConfig
-from etude.errors import SettingsError
-from etude.settings import Settings, nearest
+from etude.errors import SettingsError, nearest
+from etude.settings import Settings
 
 Presets = dict[str, dict[str, dict[str, Any]]]
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")

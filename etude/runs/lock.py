@@ -19,7 +19,7 @@ from etude.errors import RunError
 
 BEAT_SEC = 15.0
 STALE_SEC = 120.0
-_ATTEMPTS = 5
+_ATTEMPTS = 10
 
 
 class Lock:
@@ -83,41 +83,60 @@ def _take(path: Path, word: str, what: str) -> None:
         "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "word": word,
     }
-    for _ in range(_ATTEMPTS):
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        except FileExistsError:
-            _refuse_or_remove(path, what)
-            continue
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}; check the folder and the disk") from None
-        try:
-            os.write(handle, json.dumps(content).encode())
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise RunError(f"{path}: cannot be written: {error.strerror}; free some space") from None
-        finally:
-            os.close(handle)
-        return
+    try:
+        for _ in range(_ATTEMPTS):
+            if _create(path, content) or _take_over(path, content, what):
+                return
+            time.sleep(0.01)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}; check the folder and the disk") from None
     raise RunError(f"{what}: other processes are starting it at this moment; try again")
 
 
-def _refuse_or_remove(path: Path, what: str) -> None:
-    before = _read(path)
+def _create(path: Path, content: dict[str, Any]) -> bool:
+    """Make a file if there is none; returns whether it did."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        os.write(handle, json.dumps(content).encode())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
+    return True
+
+
+def _take_over(path: Path, content: dict[str, Any], what: str) -> bool:
+    """Put a lock in the place of a stale one; returns whether it did.
+
+    Of several processes that find the same stale lock, the one that makes the claim named after it may replace
+    it; whoever makes that claim later sees that the lock is no longer the one it was.
+
+    Raises:
+        RunError: the lock is not stale.
+    """
+    stale = _read(path).get("word", "torn")
     who = holder(path)
     if who is not None:
         raise RunError(
             f"{what}: held by process {who['pid']} on {who['host']} since {who['since'] or 'a moment ago'}; "
             "wait for it or stop it"
         )
-    # Renaming takes one file away exactly once, so of two processes that find a stale lock only one wins;
-    # the other may have caught the winner's fresh lock, and puts it back.
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.stale")
-    with contextlib.suppress(FileNotFoundError):
-        path.rename(aside)
-        if _read(aside) != before and not path.exists():
-            aside.rename(path)
-        aside.unlink(missing_ok=True)
+    claim = path.with_name(f"{path.name}.{stale}.claim")
+    if not _create(claim, content):
+        if holder(claim) is None:
+            claim.unlink(missing_ok=True)
+        return False
+    try:
+        if not path.exists() or _read(path).get("word", "torn") != stale:
+            return False
+        claim.replace(path)
+        return True
+    finally:
+        claim.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -109,7 +109,6 @@ class Run:
 
     def stop(self, reason: str) -> None:
         """Mark the run stopped; it can go on later."""
-        self.say(reason)
         self._end("stopped", reason)
 
     def fail(self, error: BaseException) -> None:
@@ -143,6 +142,8 @@ class Run:
 
     def _end(self, state: str, reason: str) -> None:
         self._ended = True
+        with contextlib.suppress(RunError):  # what matters stands in status.json
+            self.say(f"{state} at step {self._step}{': ' + reason if reason else ''}")
         self._records.sync()
         enter_state(self.path, state, reason=reason, step=self._step, best=self._best)
 
@@ -209,6 +210,7 @@ def open_run(
         if read_status(path)["state"] == "running":  # and yet the lock was free
             enter_state(path, "stopped", reason="its process was gone")
         enter_state(path, "running")
+        run.say(f"{'started' if is_new else 'resumed'} by process {facts['pid']} on {facts['host']}")
         for line in changed:
             run.say(f"since the last start: {line}")
     except BaseException:

@@ -130,7 +130,7 @@ class PerformanceTokenizer:
             end_tick = sustained_end_tick(score.controls, end_tick, notes.track)
         sec = score.tempo_map.tick_to_sec(np.concatenate([notes.onset_tick, end_tick]))
         step = (sec * STEPS_PER_SEC + 0.5).astype(np.int64)
-        _refuse_impossible(notes, last_step=int(step.max()))
+        _refuse_impossible(notes, last_step=int(np.maximum.reduce(step)))
         onset, end = step[: len(notes)], step[len(notes) :]
         return ids_of_events(sorted_events(onset, end, notes.pitch, notes.velocity >> 2))
 
@@ -201,14 +201,10 @@ class PerformanceTokenizer:
 def _refuse_impossible(notes: Notes, *, last_step: int) -> None:
     bits = int(np.bitwise_or.reduce(notes.pitch | notes.velocity))
     if not 0 <= bits < 128 or notes.onset_tick[0] < 0:
-        raise TokenError(
-            "score: a pitch, velocity or time outside MIDI; etude.music.check.check_score names it"
-        )
+        raise TokenError("score: a pitch, velocity or time outside MIDI; etude.music.check.check_score names it")
     if last_step > LONGEST_PIECE:
         hours = last_step / STEPS_PER_SEC / 3600
-        raise TokenError(
-            f"score: {hours:.1f} hours long, expected at most 24; cut it with etude.music.edit.trim"
-        )
+        raise TokenError(f"score: {hours:.1f} hours long, expected at most 24; cut it with etude.music.edit.trim")
 
 
 def _row(ids: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -220,9 +216,7 @@ def _row(ids: Sequence[int] | np.ndarray) -> np.ndarray:
     wrong = np.flatnonzero((row < 0) | (row > PAD))
     if wrong.size:
         place = int(wrong[0])
-        raise TokenError(
-            f"ids[{place}] = {row[place]}: expected 0..{PAD}; ids need the tokenizer that made them"
-        )
+        raise TokenError(f"ids[{place}] = {row[place]}: expected 0..{PAD}; ids need the tokenizer that made them")
     return row.astype(np.int64)
 
 

@@ -7,9 +7,6 @@ from etude.music.score import Controls
 SUSTAIN = 64
 """The controller's number, and the value from which on the pedal counts as down."""
 
-_TRACK_BIT = 40
-"""Ticks fit below it."""
-
 
 def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarray) -> np.ndarray:
     """Return when notes end with the sustain pedal of their own track, int64 (N,).
@@ -22,25 +19,28 @@ def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarr
         end_tick: when each note ends by itself, int64 (N,), N > 0.
         track: the track of each note, (N,).
     """
-    rows = np.flatnonzero(controls.number == SUSTAIN)
-    value, track_of = controls.value[rows], controls.track
-    if not len(rows) or value.max() < SUSTAIN:
+    rows = (controls.number == SUSTAIN).nonzero()[0]
+    if not rows.size:
         return end_tick
-    last_tick = max(int(end_tick.max()), int(controls.tick[rows[-1]]))
-    if (track_of != track_of[0]).any():
-        # rows of one track keep the order of the file, which at one tick has a meaning
-        order = np.argsort(track_of[rows], kind="stable")
-        rows, value = rows[order], value[order]
-    is_down, track_of = value >= SUSTAIN, track_of[rows]
-    turns = np.flatnonzero((is_down[1:] != is_down[:-1]) | (track_of[1:] != track_of[:-1]))
-    turns = np.concatenate([[0], turns + 1])
-    # one number for track and tick, so that one search serves all tracks; -1 stands after the last
-    base = np.concatenate([track_of[turns].astype(np.int64) << _TRACK_BIT, [-1]])
-    moment = base | np.concatenate([controls.tick[rows[turns]], [-1]])
-    downs = np.flatnonzero(is_down[turns])
-    released = base[downs + 1] == base[downs]
-    ups = np.where(released, moment[downs + 1], base[downs] | last_tick)
-    end = (track.astype(np.int64) << _TRACK_BIT) | end_tick
-    # the last span to begin by a note's end; a span of an earlier track is over long before
-    span = np.searchsorted(moment[downs], end, side="right")
-    return np.maximum(end, np.concatenate([[-1], ups])[span]) & ((1 << _TRACK_BIT) - 1)
+    tick, is_down = controls.tick[rows], controls.value[rows] >= SUSTAIN
+    last_tick = max(int(np.maximum.reduce(end_tick)), int(tick[-1]))
+    if not controls.track.any() and not track.any():
+        return _held(end_tick, tick, is_down, last_tick)
+    result, pedal_track = end_tick.copy(), controls.track[rows]
+    for one in np.unique(pedal_track[is_down]):
+        notes, pedal = track == one, pedal_track == one
+        result[notes] = _held(end_tick[notes], tick[pedal], is_down[pedal], last_tick)
+    return result
+
+
+def _held(end_tick: np.ndarray, tick: np.ndarray, is_down: np.ndarray, last_tick: int) -> np.ndarray:
+    """Return the ends of one track's notes with its pedal; movements of one tick come in their order."""
+    turned = np.empty(len(tick), bool)
+    turned[0] = is_down[0]
+    np.not_equal(is_down[1:], is_down[:-1], out=turned[1:])
+    turns = tick[turned.nonzero()[0]]
+    # the first turn is down, so they take turns; before the first span a note ends by itself
+    downs, ups = turns[::2], np.full(turns.size // 2 + turns.size % 2 + 1, last_tick, np.int64)
+    ups[0] = -1
+    ups[1 : 1 + turns.size // 2] = turns[1::2]
+    return np.maximum(end_tick, ups[downs.searchsorted(end_tick, side="right")])

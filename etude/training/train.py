@@ -111,6 +111,7 @@ def train(
                 say(f"step {state.step}: validation {valid['nats_per_token']:.4f} nats a token")
             minutes = (time.monotonic() - saved_at) / 60
             if finished or stopped or save_is_due(machine, state.step, minutes):
+                run.sync()
                 save_checkpoint(run.path / "checkpoints", state, parts, keep=machine.keep_checkpoints)
                 saved_at = time.monotonic()
             if stopped:

@@ -36,9 +36,7 @@ def test_the_delimiter_is_found(table, delimiter):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_usual_encodings_of_spreadsheets_are_read(table, encoding):
-    assert read_labels(table("Path,who\r\na.mid,Dvořák\r\n", encoding), PATHS).of["a.mid"].labels == {
-        "who": "Dvořák"
-    }
+    assert read_labels(table("Path,who\r\na.mid,Dvořák\r\n", encoding), PATHS).of["a.mid"].labels == {"who": "Dvořák"}
 
 
 @pytest.mark.parametrize("spelling", ["deep/b.mid", "./deep/b.mid", "deep\\b.mid", " deep//b.mid "])

@@ -9,6 +9,7 @@ import pytest
 from pieces_for_tests import song, tree_of, write_songs
 
 import etude.data.prepare
+from etude.corpora.sampler import iter_pieces
 from etude.data.corpus import Corpus
 from etude.data.prepare import prepare
 from etude.errors import CorpusError
@@ -213,12 +214,12 @@ def faulty(tmp_path, monkeypatch):
 
 def test_files_that_crash_or_hang_the_reader_are_rejected_and_the_rest_goes_on(small, tmp_path, faulty, monkeypatch):
     faulty("parse")
-    monkeypatch.setattr(etude.data.prepare, "FILE_LIMIT_SEC", 2.0)
+    monkeypatch.setattr(etude.data.prepare, "FILE_LIMIT_SEC", 1.0)
     corpus = Corpus.open(prepare(small, tmp_path / "out", workers=1)["corpus"])
     assert {path: row["reason"] for path, row in rows(corpus).items()} == {
         "0.mid": None,
         "1.mid": "the reader crashed (SIGSEGV)",
-        "2.mid": "the reader took more than 2 s",
+        "2.mid": "the reader took more than 1 s",
         "3.mid": None,
     }
     assert [piece.path for piece in corpus.pieces()] == ["0.mid", "3.mid"]
@@ -338,3 +339,18 @@ def test_notes_and_hours_are_those_of_the_pieces(corpus, made):
     assert made["notes"] == sum(len(piece.score.notes) for piece in pieces)
     assert made["hours"] == pytest.approx(sum(piece.score.duration_sec for piece in pieces) / 3600, abs=1e-4)
     assert np.isclose(corpus.info["hours"], made["hours"], atol=1e-4)
+
+
+def test_the_name_sampler_stands_for_the_built_in_pieces_with_their_own_groups_and_splits(tmp_path):
+    made = prepare("sampler", tmp_path / "out", seed=9)
+    corpus = Corpus.open(made["corpus"])
+    built_in = {piece.path: piece for piece in iter_pieces()}
+    assert made["seen"] == len(built_in)
+    assert made["accepted"] == made["seen"] > 300
+    for row in corpus.splits.to_pylist():
+        assert (row["group"], row["split"]) == (built_in[row["path"]].group, built_in[row["path"]].split)
+    for piece in corpus.pieces("test"):
+        assert piece.score == built_in[piece.path].score
+        assert piece.labels == built_in[piece.path].labels
+        assert piece.source == built_in[piece.path].source
+        assert piece.id == built_in[piece.path].id

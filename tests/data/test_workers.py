@@ -91,9 +91,7 @@ def test_a_function_that_does_not_exist_is_raised(monkeypatch):
 
 
 def test_no_process_is_left_when_the_caller_stops_in_the_middle(run, tmp_path, monkeypatch):
-    outcomes = run_in_order(
-        [["a"], ["hang"], ["hang 2"]], "reader_of_the_test:read", workers=3, limit_sec=50.0
-    )
+    outcomes = run_in_order([["a"], ["hang"], ["hang 2"]], "reader_of_the_test:read", workers=3, limit_sec=50.0)
     assert json.loads(next(outcomes).result) == ["A"]
     outcomes.close()
     assert threading.active_count() == 1

@@ -8,6 +8,7 @@ from etude.metrics.lm import evaluate
 
 
 def test_losses_are_sums_over_counts():
+    """covers: star-59"""
     scores = evaluate(nats=300.0, tokens=150, notes=60, seconds=12.0, correct=30)
     assert (scores["nats_per_token"], scores["nats_per_note"], scores["nats_per_sec"]) == (2.0, 5.0, 25.0)
     assert scores["accuracy"] == 0.2

@@ -6,6 +6,7 @@ The golden file of a tokenizer holds the ids of one piece, so that no change of 
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ from token_scores import any_score, fixed_piece
 
 from etude.errors import SettingsError, TokenError
 from etude.music.check import check_score
-from etude.music.edit import transpose
 from etude.music.midi import midi_bytes, read_midi
 from etude.music.score import Score
 from etude.tokens import TOKENIZERS, build_tokenizer, tokenizer_from_json
@@ -89,16 +89,16 @@ def test_random_legal_walks_decode_to_valid_scores_without_padding(tokenizer, se
 
 
 @some
-@given(score=any_score(), semitones=st.integers(-30, 30))
+@given(score=any_score(with_drums=False), semitones=st.integers(-30, 30))
 def test_transposed_ids_are_the_ids_of_the_transposed_score(tokenizer, score, semitones):
     ids = tokenizer.encode(score)
     moved = tokenizer.transpose_ids(ids, semitones)
-    pitch = tokenizer.decode(ids).notes.pitch + semitones
+    pitch = score.notes.pitch + semitones
     if ((pitch < 0) | (pitch > 127)).any():
         assert moved is None
     else:
         assert moved.dtype == ids.dtype
-        assert moved.tolist() == tokenizer.encode(transpose(tokenizer.decode(ids), semitones)).tolist()
+        assert moved.tolist() == tokenizer.encode(replace(score, notes=score.notes.replace(pitch=pitch))).tolist()
 
 
 def test_a_span_measures_the_notes_and_the_seconds_of_what_it_decodes_to(tokenizer):
