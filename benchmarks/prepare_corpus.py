@@ -114,9 +114,8 @@ def main() -> None:
             check_ledger(out, [file.name for file in files])
         written = sum(file.stat().st_size for file in out.rglob("*"))
 
-    print(
-        f"{len(files):,} files, {passes[bare][0].notes:,} notes; corpus of {written / 1e6:.0f} MB; every file in the ledger"
-    )
+    notes = passes[bare][0].notes
+    print(f"{len(files):,} files, {notes:,} notes; corpus of {written / 1e6:.0f} MB; every file in the ledger")
     print(f"Python {platform.python_version()}, symusic {symusic.__version__}, {os.cpu_count()} cores")
     print()
     print("| | wall s | processor s | notes/s of wall | notes/s of processor | peak MB, all processes |")

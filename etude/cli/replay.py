@@ -24,7 +24,6 @@ def run(
 
     recipe, _ = read_recipe(take)
     loaded = load(model or recipe["model"]["path"], device=recipe["machine"]["device"])
-    with same_threads(recipe):
     made, differences = replay(loaded.network, loaded.tokenizer, take, model=loaded.name)
     for difference in differences:
         note(f"{take}: {difference}; the take may differ")

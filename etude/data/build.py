@@ -22,6 +22,7 @@ from etude.data.corpus import (
     piece_schema,
 )
 from etude.data.duplicates import ExactDuplicates
+from etude.data.filters import broken_rule
 from etude.data.labels import NOTHING, Labels
 from etude.data.ledger import Ledger
 from etude.data.parquet import abandon, open_writer
@@ -117,8 +118,9 @@ class Builder:
         if fact["reason"] is not None:
             self.ledger.add(path, "rejected", sha256=sha256, reason=fact["reason"])
             return None
-        if not fact["num_notes"]:
-            self.ledger.add(path, "filtered", sha256=sha256, rule="min_notes", value=0.0)
+        broken = broken_rule(fact["num_notes"], fact["duration_sec"])
+        if broken is not None:
+            self.ledger.add(path, "filtered", sha256=sha256, rule=broken[0], value=broken[1])
             return None
         first = self._seen.first(piece_id, path)
         if first != path:

@@ -86,7 +86,7 @@ def _through_symusic(walk: Walk) -> Score | None:
         tracks = list(symusic.Score.from_midi(walk.data).tracks)
     except (RuntimeError, ValueError, UnicodeDecodeError):
         return None
-    if len(tracks) != len(parts):
+    if len(tracks) != len(parts) or not parts:
         return None
     parts = [part._replace(program=track.program) for part, track in zip(parts, tracks, strict=True)]
     notes = _columns([track.notes.numpy() for track in tracks])
@@ -112,21 +112,23 @@ def _plain_parts(walk: Walk) -> list[Part] | None:
     first = walk.first_event
     if walk.format == 2 or walk.division < 0 or any(index != first[meta.source] for index, meta in walk.metas):
         return None
-    is_high = ~walk.is_low
-    if (is_high[3:] & is_high[2:-1] & is_high[1:-2] & is_high[:-3]).any():
-        # the longest delta times, or text that is not ASCII
-        return None
+    for run in walk.runs:
+        is_low = walk.is_low[run.at : run.end]
+        if not (is_low[2:] | is_low[1:-1] | is_low[:-2]).all():
+            # a delta time of four bytes: enough of them overflow 32 bits
+            return None
     channels = walk.first_channels()
     if any(channels.get(change.source) != change.channel for change in walk.programs):
+        # several channels in one track: controls of silent ones would be missing
         return None
     return [Part(source, channel, 0) for source, channel in channels.items()]
 
 
 def _columns(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Lay the tables of all tracks end to end as int32, and add the track of each row."""
+    if len(tables) == 1:
+        columns = {name: column.astype(np.int32, copy=False) for name, column in tables[0].items()}
+        return columns | {"track": np.zeros(len(columns["time"]), np.int32)}
     sizes = [len(table["time"]) for table in tables]
-    columns = {
-        name: np.concatenate([table[name] for table in tables], dtype=np.int32) for name in (tables[0] if tables else ())
-    }
-    columns["track"] = np.repeat(np.arange(len(tables), dtype=np.int32), sizes)
-    return columns
+    columns = {name: np.concatenate([table[name] for table in tables], dtype=np.int32) for name in tables[0]}
+    return columns | {"track": np.repeat(np.arange(len(tables), dtype=np.int32), sizes)}

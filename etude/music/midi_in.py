@@ -5,10 +5,13 @@ without a note is passed over, and so is a note without an end: how long it was 
 known. A malformed meta event (a tempo of 0, a metre of 0/4) is passed over.
 
 A track is one (file track, channel, program) with notes. A control or pitch bend goes to the track of the
-program in force; if that has no notes, to the track of the channel's next note, else of its last. A
-channel without notes becomes a track if it has controls, bends or a program.
+program in force; if that has no notes, to the track of the channel's next note, else of its last. If its
+channel has no notes in its file track, it goes to the first track that has notes on the channel; if there
+is none it cannot be heard and is left out, except that a file track all on one channel becomes a track
+without notes.
 """
 
+from collections import Counter
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -29,7 +32,7 @@ from etude.music.score import (
     TimeSignatures,
     Track,
 )
-from etude.music.smf import MAX_TICK, Events, Meta
+from etude.music.smf import MAX_TICK, Events, Meta, ProgramChange
 
 DRUM_CHANNEL = 9
 TRACK_NAME, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x51, 0x58, 0x59
@@ -58,9 +61,11 @@ def score_of(events: Events) -> Score:
     if events.format == 2:
         events = _one_after_another(events)
     voices = _voices(events)
-    begins, ends, controls, bends = _sort_out(events, voices)
-    others = np.concatenate([controls, bends]) if len(bends) else controls
-    parts, note_track, other_track = _assign_tracks(events, voices, begins, others)
+    begins, ends, others = _sort_out(events, voices)
+    parts, note_track, track = _assign_tracks(events, voices, begins, others)
+    if len(track) and track.min() < 0:
+        others, track = others[track >= 0], track[track >= 0]
+    num_controls = int(np.count_nonzero(events.status.take(others) < 0xE0))
     onset = events.tick.take(begins)
     return assemble(
         events.division,
@@ -72,8 +77,8 @@ def score_of(events: Events) -> Score:
             *(column.take(begins).astype(np.int32) for column in (events.data1, events.data2)),
             note_track,
         ),
-        _controls(events, controls, other_track[: len(controls)]),
-        _pitch_bends(events, bends, other_track[len(controls) :]),
+        _controls(events, others[:num_controls], track[:num_controls]),
+        _pitch_bends(events, others[num_controls:], track[num_controls:]),
     )
 
 
@@ -110,9 +115,13 @@ def notes_in_order(
         key = key * num_tracks + track
     key = key * 128 + pitch
     order = np.argsort(key)
-    notes = Notes(*(column.take(order) for column in (onset_tick, duration_tick, pitch, velocity, track)))
     key = key.take(order)
-    return notes.in_order() if (key[1:] == key[:-1]).any() else notes
+    notes = Notes(*(column.take(order) for column in (onset_tick, duration_tick, pitch, velocity, track)))
+    tied = np.flatnonzero(key[1:] == key[:-1])
+    if not len(tied):
+        return notes
+    later = [column.take(tied + 1) - column.take(tied) for column in (notes.duration_tick, notes.velocity)]
+    return notes.in_order() if ((later[0] < 0) | (later[0] == 0) & (later[1] < 0)).any() else notes
 
 
 def _division(division: int) -> tuple[int, int | None]:
@@ -156,9 +165,9 @@ def _voices(events: Events) -> np.ndarray | int:
     return events.source * 16 + channel
 
 
-def _sort_out(events: Events, voices: np.ndarray | int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows at which notes begin and end, both by voice, pitch and time, and of controls and bends."""
-    # one sort brings the events of each pitch together, and controls and bends behind them in file order
+def _sort_out(events: Events, voices: np.ndarray | int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows at which notes begin and end, by voice and pitch, and of controls, then bends, in file order."""
+    # one sort brings the events of each pitch together, and the others behind them
     key, above = events.data1, 128
     if not isinstance(voices, int):
         above = len(events.end_tick) * 2048
@@ -169,19 +178,16 @@ def _sort_out(events: Events, voices: np.ndarray | int) -> tuple[np.ndarray, np.
     place[0xA0:0xB0], place[0xB0:0xE0], place[0xE0:] = above + 2, above, above + 1
     key = key * is_note.take(events.status) + place.take(events.status)
     order = np.argsort(key, kind="stable")
-    num_notes, num_controls, num_bends = (
-        int(np.count_nonzero(chosen))
-        for chosen in (events.status < 0xA0, events.status & 0xF0 == 0xB0, events.status >= 0xE0)
-    )
-    rows, controls = order[:num_notes], order[num_notes : num_notes + num_controls]
-    bends = order[num_notes + num_controls :][:num_bends]
+    num_notes = int(np.count_nonzero(events.status < 0xA0))
+    num_others = int(np.count_nonzero(events.status >= 0xB0))
+    rows, others = order[:num_notes], order[num_notes : num_notes + num_others]
     begins, ends = rows[0::2], rows[1::2]
     is_begin = ((events.status >= 0x90) & (events.data2 > 0)).take(rows)
     key = key.take(rows)
     alternate = len(begins) == len(ends) and is_begin[0::2].all() and not is_begin[1::2].any()
     if not (alternate and np.array_equal(key[0::2], key[1::2])):
         begins, ends = _pair_in_turn(rows, is_begin, key)
-    return begins, ends, controls, bends
+    return begins, ends, others
 
 
 def _pair_in_turn(rows: np.ndarray, is_begin: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,76 +212,80 @@ def _pair_in_turn(rows: np.ndarray, is_begin: np.ndarray, key: np.ndarray) -> tu
 def _assign_tracks(
     events: Events, voices: np.ndarray | int, begins: np.ndarray, others: np.ndarray
 ) -> tuple[list[Part], np.ndarray, np.ndarray]:
-    """Return the parts, and to which of them each note and each other event belongs."""
+    """Return the parts, and to which of them each note and each other event belongs, or -1 for none."""
     if isinstance(voices, int):
-        program = _only_program(events, voices, begins)
-        if program is not None:
-            zeros = np.zeros(max(len(begins), len(others)), np.int32)
-            return [Part(voices // 16, voices % 16, program)], zeros[: len(begins)], zeros[: len(others)]
         voices = np.full(len(events.tick), voices, np.int32)
+    # notes come ordered by voice
     note_voice, other_voice = voices.take(begins), voices.take(others)
-    note_key = note_voice * 128 + _programs(events, begins, note_voice)
-    keys = np.unique(note_key)
-    other_key = other_voice * 128 + _programs(events, others, other_voice)
-    _follow_notes(other_key, others, other_voice, begins, note_voice, note_key, keys)
-    last_program = {change.source * 16 + change.channel: change.program for change in events.programs}
-    bare = (last_program.keys() | set(np.unique(other_voice).tolist())) - set((keys // 128).tolist())
-    for voice in sorted(bare):
-        other_key[other_voice == voice] = voice * 128 + last_program.get(voice, 0)
-    keys = np.union1d(keys, [voice * 128 + last_program.get(voice, 0) for voice in bare]).astype(np.int64)
-    parts = [Part(key // 2048, key // 128 % 16, key % 128) for key in keys.tolist()]
-    return parts, *(keys.searchsorted(key).astype(np.int32) for key in (note_key, other_key))
+    starts = np.flatnonzero(np.diff(note_voice, prepend=-1))
+    first_note = np.minimum.reduceat(begins, starts) if len(starts) else begins
+    changes: dict[int, list[ProgramChange]] = {}
+    for change in events.programs:
+        changes.setdefault(change.source * 16 + change.channel, []).append(change)
+    home: dict[int, int] = {}
+    split = []
+    for voice, first in zip(note_voice[starts].tolist(), first_note.tolist(), strict=True):
+        own = changes.get(voice, [])
+        program = next((change.program for change in reversed(own) if change.index <= first), 0)
+        home[voice] = voice * 128 + program
+        if any(change.index > first and change.program != program for change in own):
+            split.append(voice)
+    silent = (changes.keys() | np.flatnonzero(np.bincount(other_voice)).tolist()) - home.keys()
+    home |= _homes_of_silent(sorted(silent), home, changes)
+    table = np.full(max(home, default=0) + 1, -1, np.int64)
+    table[list(home)] = list(home.values())
+    note_key, other_key = table.take(note_voice), table.take(other_voice)
+    for voice in split:
+        _split_by_program(voice, changes[voice], (begins, note_voice, note_key), (others, other_voice, other_key))
+    keys = np.unique(note_key) if split else note_key[:0]
+    keys = np.union1d(keys, [key for voice, key in home.items() if key >= 0 and voice not in split])
+    parts = [Part(key // 2048, key // 128 % 16, key % 128) for key in keys.astype(np.int64).tolist()]
+    note_track, other_track = (keys.searchsorted(key).astype(np.int32) for key in (note_key, other_key))
+    other_track[other_key < 0] = -1
+    return parts, note_track, other_track
 
 
-def _only_program(events: Events, voice: int, begins: np.ndarray) -> int | None:
-    """Return the program of all notes of a file with one voice, or None if it takes a closer look."""
-    if not len(begins):
-        return None
-    changes = events.programs
-    if not changes:
-        return 0
-    program = changes[0].program
-    if any((change.source * 16 + change.channel, change.program) != (voice, program) for change in changes):
-        return None
-    return program if changes[0].index <= begins.min() else None
+def _homes_of_silent(
+    silent: list[int], home: dict[int, int], changes: dict[int, list[ProgramChange]]
+) -> dict[int, int]:
+    """Return the keys of voices without notes, -1 for those that cannot be heard."""
+    of_channel: dict[int, int] = {}
+    for voice, key in home.items():
+        of_channel.setdefault(voice % 16, key)
+    crowded = Counter(voice // 16 for voice in [*home, *silent])
+    homes = {}
+    for voice in silent:
+        if voice % 16 in of_channel:
+            homes[voice] = of_channel[voice % 16]
+        elif crowded[voice // 16] == 1:
+            homes[voice] = voice * 128 + (changes[voice][-1].program if voice in changes else 0)
+        else:
+            homes[voice] = -1
+    return homes
 
 
-def _programs(events: Events, rows: np.ndarray, voice: np.ndarray) -> np.ndarray | int:
-    """Return the program in force at some events, of which the voices are given."""
-    if not events.programs:
-        return 0
-    span = len(events.tick) + 1
-    at = [(source * 16 + channel) * span + index for source, index, channel, _ in events.programs]
-    order = np.argsort(at, kind="stable")
-    at = np.array(at)[order]
-    program = np.array([change.program for change in events.programs], np.int32)[order]
-    place = at.searchsorted(voice.astype(np.int64) * span + rows, side="right") - 1
-    return np.where((place >= 0) & (at[place] // span == voice), program[place], 0).astype(np.int32)
-
-
-def _follow_notes(
-    other_key: np.ndarray,
-    others: np.ndarray,
-    other_voice: np.ndarray,
-    begins: np.ndarray,
-    note_voice: np.ndarray,
-    note_key: np.ndarray,
-    keys: np.ndarray,
+def _split_by_program(
+    voice: int,
+    changes: list[ProgramChange],
+    notes: tuple[np.ndarray, np.ndarray, np.ndarray],
+    others: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    """Change in place the keys of events whose program has no notes to that of the notes around them."""
-    lost = np.flatnonzero(~np.isin(other_key, keys))
-    if not len(lost) or not len(begins):
-        return
-    span = int(max(begins.max(), others.max())) + 1
-    at = note_voice.astype(np.int64) * span + begins
-    order = np.argsort(at)
-    voice = other_voice[lost]
-    next_note = at[order].searchsorted(voice.astype(np.int64) * span + others[lost])
-    # the later of the two wins: the next note, if the voice has one
-    for place in (next_note - 1, next_note):
-        note = order[np.clip(place, 0, len(order) - 1)]
-        fits = note_voice[note] == voice
-        other_key[lost[fits]] = note_key[note[fits]]
+    """Change in place the keys of one voice's notes and other events to those of the programs in force.
+
+    Both are given as rows, voices, keys.
+    """
+    index = [change.index for change in changes]
+    programs = np.array([0, *(change.program for change in changes)])
+    keys = []
+    for rows, of_row, key in (notes, others):
+        own = np.flatnonzero(of_row == voice)
+        key[own] = voice * 128 + programs[np.searchsorted(index, rows[own], side="right")]
+        keys.append((own, rows[own], key[own]))
+    (_, begins, note_key), (own, rows, other_key) = keys
+    order = np.argsort(begins)
+    lost = ~np.isin(other_key, note_key)
+    next_note = np.minimum(np.searchsorted(begins[order], rows[lost]), len(order) - 1)
+    others[2][own[lost]] = note_key[order[next_note]]
 
 
 def _controls(events: Events, rows: np.ndarray, track: np.ndarray) -> Controls:

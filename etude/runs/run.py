@@ -53,11 +53,6 @@ class Run:
         self._recall()
         self._ended = False
 
-    @property
-    def samples(self) -> Path:
-        """Folder of what the model made while it was trained."""
-        return self.path / "samples"
-
     def say(self, line: str) -> None:
         """Add a line to the log; colours and other escape codes are taken out."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

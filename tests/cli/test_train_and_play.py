@@ -10,7 +10,7 @@ from etude.data.prepare import prepare
 from etude.music.midi import write_midi
 from etude.music.score import Score
 
-SMALL = ["train=trial", "model.num_layers=1", "model.model_dim=32", "model.num_heads=2", "model.ff_dim=64"]
+SMALL = ["model=toy", "train=toy", "model.num_layers=1", "model.model_dim=32", "model.num_heads=2", "model.ff_dim=64"]
 SMALL += ["model.ctx_len=64", "train.batch_tokens=256", "train.num_steps=4", "train.eval_every_steps=2"]
 
 
@@ -71,7 +71,7 @@ def test_from_a_run_goes_on_and_with_another_value_derives_a_run_that_names_its_
     assert main(["train", "-f", run_path.name, "optim.peak_lr=5e-4", "--json"]) == 0
     derived = printed(capsys)
     assert derived["run"] != run_path.name
-    assert json.loads((Path(derived["path"]) / "config.json").read_text())["parent"] == run_path.name
+    assert json.loads((Path(derived["path"]) / "config.json").read_text())["run"]["parent"] == run_path.name
 
 
 def printed_again(run_path: Path) -> dict:

@@ -59,6 +59,7 @@ def draw(batches, steps):
 
 
 def test_a_batch_depends_on_seed_and_step_alone(shards):
+    """covers: K38"""
     pieces = shards(numbered(30, 7, 0, 55, 12))
     make = {"ctx_len": 8, "batch_size": 3, "seed": 5}
     forward = draw(TrainBatches(pieces, **make), range(40))

@@ -28,6 +28,8 @@ def folder(tmp_path_factory):
     write_midi(song(1, ppq=960), folder / "0-first.mid")  # a/two.MID again, in another resolution
     write_midi(song(2), folder / "zz.mid")  # b/three.midi again
     write_midi(Score.of(), folder / "empty.mid")
+    far = 250_000_000  # ticks, at 960 a second
+    write_midi(Score.of([0, far, far], [1, 1, 1], [60, 61, 62], ppq=480), folder / "endless.mid")
     (folder / "broken.mid").write_bytes(b"MThd, or so it says")
     (folder / "nothing.mid").write_bytes(b"")
     (folder / "notes.txt").write_text("not MIDI by its name")
@@ -69,6 +71,7 @@ def rows(corpus):
 
 
 def test_every_file_has_one_verdict_and_they_add_up(made, corpus):
+    """covers: star-9, AP-6"""
     verdicts = {path: row["verdict"] for path, row in rows(corpus).items()}
     assert verdicts == {
         "0-first.mid": "accepted",
@@ -80,6 +83,7 @@ def test_every_file_has_one_verdict_and_they_add_up(made, corpus):
         "caf\\xe9.mid": "accepted",
         "dangling.mid": "rejected",
         "empty.mid": "filtered",
+        "endless.mid": "filtered",
         "folder.mid/five.mid": "accepted",
         "nothing.mid": "rejected",
         "pipe.mid": "rejected",
@@ -87,7 +91,7 @@ def test_every_file_has_one_verdict_and_they_add_up(made, corpus):
         "é/Dvořák.mid": "accepted",
     }
     assert corpus.ledger["path"].to_pylist() == sorted(verdicts)
-    assert (made["seen"], made["accepted"], made["duplicates"], made["filtered"], made["rejected"]) == (14, 7, 2, 1, 4)
+    assert (made["seen"], made["accepted"], made["duplicates"], made["filtered"], made["rejected"]) == (15, 7, 2, 2, 4)
     assert made["notes"] == 7 * 40
     assert made["unmatched_labels"] == ["not/there.mid"]
 
@@ -98,6 +102,10 @@ def test_verdicts_come_with_what_explains_them(folder, corpus):
     assert ledger["a/two.MID"]["duplicate_of"] == "0-first.mid"
     assert ledger["a/two.MID"]["id"] == ledger["0-first.mid"]["id"]
     assert (ledger["empty.mid"]["rule"], ledger["empty.mid"]["value"]) == ("min_notes", 0.0)
+    assert (ledger["endless.mid"]["rule"], ledger["endless.mid"]["value"]) == (
+        "max_hours",
+        pytest.approx(72.338, abs=1e-3),
+    )
     assert ledger["dangling.mid"]["reason"] == "cannot be read: No such file or directory"
     assert ledger["pipe.mid"]["reason"] == "not a regular file"
     for name in ("broken.mid", "nothing.mid"):
@@ -126,6 +134,7 @@ def test_labels_are_joined_and_licence_and_source_have_defaults(folder, corpus):
 
 
 def test_groups_and_given_splits_are_honoured(corpus):
+    """covers: AP-8"""
     table = {row["path"]: row for row in corpus.splits.to_pylist()}
     assert (table["a/one.mid"]["group"], table["a/one.mid"]["split"]) == ("g1", "test")
     assert table["0-first.mid"]["split"] == table["é/Dvořák.mid"]["split"]
@@ -140,6 +149,15 @@ def test_pieces_of_one_split_are_those_that_the_table_names(corpus):
         assert [piece.path for piece in corpus.pieces(split)] == named
 
 
+def test_a_moved_corpus_opens_and_no_path_of_the_machine_is_in_it(small, tmp_path):
+    """covers: MT-6 (partly), AP-1 (partly)"""
+    prepare(small, tmp_path / "out", workers=1)
+    moved = Corpus.open((tmp_path / "out").rename(tmp_path / "moved"))
+    assert [piece.path for piece in moved.pieces()] == ["0.mid", "1.mid", "2.mid", "3.mid"]
+    assert {piece.source for piece in moved.pieces()} == {"midi"}
+    assert str(tmp_path) not in (moved.path / "corpus.json").read_text()
+
+
 def test_any_reader_of_parquet_finds_plain_columns(corpus):
     table = pq.read_table(corpus.path / "pieces-00000.parquet")
     row = table.slice(table["path"].to_pylist().index("a/one.mid"), 1).to_pylist()[0]
@@ -150,6 +168,7 @@ def test_any_reader_of_parquet_finds_plain_columns(corpus):
 
 
 def test_the_corpus_is_the_same_bytes_whatever_the_number_of_workers(folder, corpus, tmp_path, monkeypatch):
+    """covers: AP-8"""
     monkeypatch.setattr(etude.data.prepare, "_JOB_FILES", 1)
     other = prepare(folder, tmp_path / "out", labels=folder / "labels.csv", licence="CC BY 4.0", workers=3)
     assert tree_of(Path(other["corpus"])) == tree_of(corpus.path)
@@ -213,13 +232,14 @@ def faulty(tmp_path, monkeypatch):
 
 
 def test_files_that_crash_or_hang_the_reader_are_rejected_and_the_rest_goes_on(small, tmp_path, faulty, monkeypatch):
+    """covers: star-11"""
     faulty("parse")
-    monkeypatch.setattr(etude.data.prepare, "FILE_LIMIT_SEC", 1.0)
+    monkeypatch.setattr(etude.data.prepare, "FILE_LIMIT_SEC", 0.5)
     corpus = Corpus.open(prepare(small, tmp_path / "out", workers=1)["corpus"])
     assert {path: row["reason"] for path, row in rows(corpus).items()} == {
         "0.mid": None,
         "1.mid": "the reader crashed (SIGSEGV)",
-        "2.mid": "the reader took more than 1 s",
+        "2.mid": "the reader took more than 0.5 s",
         "3.mid": None,
     }
     assert [piece.path for piece in corpus.pieces()] == ["0.mid", "3.mid"]
@@ -346,7 +366,7 @@ def test_the_name_sampler_stands_for_the_built_in_pieces_with_their_own_groups_a
     corpus = Corpus.open(made["corpus"])
     built_in = {piece.path: piece for piece in iter_pieces()}
     assert made["seen"] == len(built_in)
-    assert made["accepted"] == made["seen"] > 300
+    assert made["accepted"] > 300
     for row in corpus.splits.to_pylist():
         assert (row["group"], row["split"]) == (built_in[row["path"]].group, built_in[row["path"]].split)
     for piece in corpus.pieces("test"):

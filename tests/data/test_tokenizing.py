@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from pieces_for_tests import write_songs
 
 import etude.data.tokenize
+from etude.data.batches import TrainBatches
 from etude.data.corpus import Corpus
 from etude.data.prepare import prepare
 from etude.data.shards import Shards
@@ -91,6 +94,23 @@ def test_rows_of_a_split_are_those_of_the_corpus_and_a_new_split_needs_no_new_sh
     assert again.split_rows("train").tolist() == [1, 2, 4, 5]
     assert Shards.open(shards.path, tokenizer).split_rows("test").tolist() == [0]
     assert again.path == shards.path
+
+
+def test_another_process_draws_the_same_windows(corpus, tokenizer):
+    """covers: K38"""
+    shards = tokenize(corpus, tokenizer)
+    code = (
+        "import sys; from etude.data.batches import TrainBatches; from etude.data.shards import Shards\n"
+        "from etude.tokens import build_tokenizer\n"
+        "shards = Shards.open(sys.argv[1], build_tokenizer('performance'))\n"
+        "batches = TrainBatches(shards, ctx_len=8, batch_size=20, seed=5, transpose_semitones=3)\n"
+        "print(*batches.at(3)[17], *batches.at(4)[17])"
+    )
+    drawn = subprocess.run([sys.executable, "-c", code, shards.path], capture_output=True, text=True, check=True)
+    batches = TrainBatches(shards, ctx_len=8, batch_size=20, seed=5, transpose_semitones=3)
+    third, fourth = batches.at(3)[17].tolist(), batches.at(4)[17].tolist()
+    assert [int(number) for number in drawn.stdout.split()] == third + fourth
+    assert third != fourth
 
 
 def test_shards_outside_a_corpus_have_no_splits(corpus, tokenizer, tmp_path):
