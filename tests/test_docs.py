@@ -142,3 +142,14 @@ def test_every_make_target_that_a_page_names_exists(path):
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     named = re.findall(r"(?:^|`)make ([\w-]+)", path.read_text("utf-8"), re.MULTILINE)
     assert set(named) - set(targets) == set()
+
+
+def test_the_ladder_for_contributors_is_the_one_that_is_tested():
+    test = (ROOT / "tests" / "test_architecture.py").read_text("utf-8")
+    assigned = [node for node in ast.parse(test).body if isinstance(node, ast.Assign)]
+    (rungs,) = (ast.literal_eval(node.value) for node in assigned if ast.unparse(node.targets[0]) == "RUNGS")
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE)
+    told = {name: int(rung) for rung, names in rows for name in re.findall(r"`(\w+)`", names)}
+    built = {path.stem for path in (ROOT / "etude").iterdir() if path.stem[0] != "_"}
+    assert told == {name: int(rung) for name, rung in rungs.items() if name in built}

@@ -44,17 +44,13 @@ def test_every_row_is_there_exactly_once_and_in_order():
 
 
 def test_every_table_line_of_the_specification_is_read_as_a_row():
-    lines = [
-        line for line in SPEC.splitlines() if line.startswith("|") and not line.startswith(("| id |", "|---"))
-    ]
+    lines = [line for line in SPEC.splitlines() if line.startswith("|") and not line.startswith(("| id |", "|---"))]
     assert len(lines) == len(coverage_of_spec.rows_of(SPEC))
 
 
 def test_every_row_says_what_there_is_and_how_it_is_checked(report):
     rows, _ = report
-    assert [
-        row.id for row in rows.values() if not row.what.endswith(".") or not row.check.endswith(".")
-    ] == []
+    assert [row.id for row in rows.values() if not row.what.endswith(".") or not row.check.endswith(".")] == []
 
 
 def test_no_test_names_an_unknown_row_no_row_due_now_lacks_a_test_and_the_state_column_is_true(report):
@@ -93,17 +89,13 @@ def test_rows_are_found_in_docstrings_of_files_classes_and_tests_and_nowhere_els
 
 
 def test_one_whole_test_outweighs_partial_ones(small_project):
-    root = small_project(
-        'def test_a():\n    """covers: MT-1 (partly)"""\ndef test_b():\n    """covers: MT-1"""\n'
-    )
+    root = small_project('def test_a():\n    """covers: MT-1 (partly)"""\ndef test_b():\n    """covers: MT-1"""\n')
     rows, _ = coverage_of_spec.coverage(root)
     assert rows[0].state == "tested"
     assert len(rows[0].tests) == 2
 
 
-@pytest.mark.parametrize(
-    "listed", ["MT-32", "MT-1-5", "mt-1", "K01", "K1 K2", "K1; K2", "B47 (mostly)"]
-)
+@pytest.mark.parametrize("listed", ["MT-32", "MT-1-5", "mt-1", "K01", "K1 K2", "K1; K2", "B47 (mostly)"])
 def test_anything_that_is_not_a_row_is_a_problem(small_project, listed):
     root = small_project(f'def test_a():\n    """covers: MT-1, {listed}"""\n')
     _, problems = coverage_of_spec.coverage(root)

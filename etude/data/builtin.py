@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from etude.data.corpus import Corpus
+from etude.data.lock import writing
 from etude.data.prepare import SAMPLER, prepare
 from etude.errors import CorpusError
 
@@ -23,7 +24,9 @@ def open_corpus(name: Path | str) -> Corpus:
         try:
             prepare(SAMPLER, folder)
         except CorpusError:
-            # another process may have made it meanwhile
+            # another process may be making it: wait for its end
+            with writing(folder, wait=True):
+                pass
             if not (folder / "corpus.json").is_file():
                 raise
     return Corpus.open(folder)

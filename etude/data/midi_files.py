@@ -59,10 +59,18 @@ def _walk(folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[str, st
         except OSError as error:
             raise CorpusError(f"{path}: cannot be read: {error.strerror or error}") from error
         for entry in listed:
-            if entry.is_dir():
+            if _is_folder(entry):
                 waiting.append((entry.path, f"{prefix}{entry.name}/"))
             elif entry.name.lower().endswith(MIDI_SUFFIXES):
                 yield _printable(prefix + entry.name), entry.path, _size(entry)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # a link to itself: listed as a file, which then cannot be read
+        return False
 
 
 def _size(entry: os.DirEntry) -> int:

@@ -40,9 +40,12 @@ def parse_files(items: Sequence[str], begin: Callable[[], None]) -> bytes:
         begin()
         fact, score = _parse_file(Path(json.loads(item)))
         facts.append(fact)
-        if score is not None and fact["num_notes"]:
-            scores.append(score)
-    return pack(pa.RecordBatch.from_pylist(facts, FACTS_SCHEMA), scores_to_arrow(scores))
+        scores.append(score if fact.get("num_notes") else None)
+    try:
+        columns = scores_to_arrow([score for score in scores if score is not None])
+    except Exception:
+        columns = _reject_what_has_no_columns(facts, scores)
+    return pack(pa.RecordBatch.from_pylist(facts, FACTS_SCHEMA), columns)
 
 
 def facts_of_score(score: Score) -> dict[str, object]:
@@ -100,7 +103,26 @@ def _parse_file(path: Path) -> tuple[dict[str, object], Score | None]:
     except Exception as error:
         # a fault of the reader must cost one file, not the corpus
         reason = f"the reader failed: {type(error).__name__}: {error}"
-    return {"sha256": facts.get("sha256"), "reason": " ".join(reason.split())}, None
+    return _rejected(facts.get("sha256"), reason), None
+
+
+def _reject_what_has_no_columns(facts: list[dict[str, object]], scores: list[Score | None]) -> pa.RecordBatch:
+    """Find the scores that columns cannot hold, such as impossible text, and return the columns of the others."""
+    kept = []
+    for place, score in enumerate(scores):
+        if score is None:
+            continue
+        try:
+            scores_to_arrow([score])
+            kept.append(score)
+        except Exception as error:
+            facts[place] = _rejected(facts[place]["sha256"], f"the reader failed: {type(error).__name__}: {error}")
+    return scores_to_arrow(kept)
+
+
+def _rejected(sha256: object, reason: str) -> dict[str, object]:
+    plain = reason.encode("utf-8", "backslashreplace").decode()
+    return {"sha256": sha256, "reason": " ".join(plain.split())}
 
 
 def _read(path: Path) -> bytes:

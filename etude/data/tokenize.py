@@ -1,12 +1,12 @@
 """Corpus → token shards, made once for each tokenizer and found again after."""
 
 import errno
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from etude.data.builtin import cache_dir
 from etude.data.corpus import Corpus
 from etude.data.lock import writing
 from etude.data.shards import Shards, read_seal
@@ -49,8 +49,7 @@ def shards_folder(corpus: Corpus, tokenizer: Any) -> Path:
     inside = corpus.path / "tokens" / tokenizer.hash
     if (inside / "tokens.json").is_file() or _can_write(corpus.path):
         return inside
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "etude" / "tokens" / corpus.content / tokenizer.hash
+    return cache_dir() / "tokens" / corpus.content / tokenizer.hash
 
 
 def _can_write(folder: Path) -> bool:

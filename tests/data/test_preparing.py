@@ -34,6 +34,7 @@ def folder(tmp_path_factory):
     (folder / "nothing.mid").write_bytes(b"")
     (folder / "notes.txt").write_text("not MIDI by its name")
     (folder / "dangling.mid").symlink_to("nowhere.mid")
+    (folder / "itself.mid").symlink_to("itself.mid")
     (folder / "loop").symlink_to(folder)
     os.mkfifo(folder / "pipe.mid")
     write_midi(song(7), Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.mid")))
@@ -85,13 +86,14 @@ def test_every_file_has_one_verdict_and_they_add_up(made, corpus):
         "empty.mid": "filtered",
         "endless.mid": "filtered",
         "folder.mid/five.mid": "accepted",
+        "itself.mid": "rejected",
         "nothing.mid": "rejected",
         "pipe.mid": "rejected",
         "zz.mid": "duplicate",
         "é/Dvořák.mid": "accepted",
     }
     assert corpus.ledger["path"].to_pylist() == sorted(verdicts)
-    assert (made["seen"], made["accepted"], made["duplicates"], made["filtered"], made["rejected"]) == (15, 7, 2, 2, 4)
+    assert (made["seen"], made["accepted"], made["duplicates"], made["filtered"], made["rejected"]) == (16, 7, 2, 2, 5)
     assert made["notes"] == 7 * 40
     assert made["unmatched_labels"] == ["not/there.mid"]
 
@@ -194,7 +196,9 @@ def test_row_groups_and_files_are_of_bounded_size(small, tmp_path, monkeypatch):
 FAULTY = """
 import json, os, signal, time
 import etude.data.parse
+import etude.music.score
 
+read = etude.data.parse.read_midi
 whole = etude.data.parse._parse_file
 
 def faulty(path):
@@ -209,6 +213,16 @@ def out_of_memory(data):
 
 def failing(data):
     raise IndexError("a fault of\\nthe reader")
+
+def odd_text(data):
+    import dataclasses
+    score = read(data)
+    texts = etude.music.score.Texts.of(tick=[0], kind=["text"], text=["half a \\udc80 letter"], track=[0])
+    return dataclasses.replace(score, texts=texts) if data == open(os.environ["ODD"], "rb").read() else score
+
+def parse_with_odd_text(items, begin):
+    etude.data.parse.read_midi = odd_text
+    return etude.data.parse.parse_files(items, begin)
 
 def parse(items, begin):
     etude.data.parse._parse_file = faulty
@@ -258,6 +272,14 @@ def test_a_reader_that_raises_costs_the_file_alone(small, tmp_path, faulty, read
     assert made["rejected"] == 4
     assert {row["reason"] for row in rows(Corpus.open(made["corpus"])).values()} == {reason}
     assert list(Corpus.open(made["corpus"]).pieces()) == []
+
+
+def test_a_piece_that_columns_cannot_hold_costs_itself_alone(small, tmp_path, faulty, monkeypatch):
+    faulty("parse_with_odd_text")
+    monkeypatch.setenv("ODD", str(small / "2.mid"))
+    corpus = Corpus.open(prepare(small, tmp_path / "out", workers=1)["corpus"])
+    assert [piece.path for piece in corpus.pieces()] == ["0.mid", "1.mid", "3.mid"]
+    assert rows(corpus)["2.mid"]["reason"].startswith("the reader failed: UnicodeEncodeError")
 
 
 def test_a_file_too_large_to_be_music_is_rejected(small, tmp_path):

@@ -143,6 +143,12 @@ def test_a_note_that_ended_before_the_pedal_goes_down_is_not_held(tokenizer):
     assert heard(tokenizer, score) == [(0.0, 0.29, 60)]
 
 
+def test_a_note_that_ends_as_the_pedal_goes_down_is_held_and_one_that_ends_as_it_comes_up_is_not(tokenizer):
+    """covers: MT-3"""
+    score = seconds(onset=[0.0, 0.5], duration=[0.3, 0.5], pitch=[60, 62], pedal=[(0.3, 127), (1.0, 0), (3.0, 0)])
+    assert heard(tokenizer, score) == [(0.0, 1.0, 60), (0.5, 1.0, 62)]
+
+
 def test_a_pitch_struck_again_under_the_pedal_ends_there(tokenizer):
     """covers: MT-3"""
     score = seconds(onset=[0.2, 0.6], duration=[0.1, 0.1], pitch=[60, 60], pedal=[(0.1, 127), (1.0, 0)])
@@ -260,6 +266,14 @@ def test_a_piece_of_more_than_24_hours_is_refused(tokenizer):
         tokenizer.encode(score)
 
 
+def test_hours_of_music_are_encoded_as_plain_loops_do(tokenizer):
+    """covers: MT-2"""
+    onset = np.arange(20) * 3_777_777
+    score = Score.of(onset, np.full(20, 4_000_000), 60 + np.arange(20) % 3, 1 + np.arange(20) * 6, ppq=500)
+    assert score.duration_sec > 20 * 3600
+    assert tokenizer.encode(score).tolist() == plain_encode(score)
+
+
 @pytest.mark.parametrize("change", [{"pitch": [128]}, {"pitch": [-1]}, {"velocity": [128]}, {"onset_tick": [-1]}])
 def test_notes_outside_midi_are_refused(tokenizer, change):
     columns = {"onset_tick": [0], "duration_tick": [10], "pitch": [60], "velocity": [64]} | change
@@ -271,6 +285,7 @@ def test_transposing_stops_at_the_ends_of_the_keyboard(tokenizer):
     ids = np.array([376, 0, 305, 128, 127, 256, 255], np.uint16)
     assert tokenizer.transpose_ids(ids, 1) is None
     assert tokenizer.transpose_ids(ids, -1) is None
+    assert tokenizer.transpose_ids(ids[3:4], -1) is None
     moved = tokenizer.transpose_ids(ids[:4], 127)
     assert moved.tolist() == [376, 127, 305, 255]
     assert moved.dtype == np.uint16
