@@ -47,7 +47,7 @@ def test_generation_needs_the_folder_alone_and_no_working_directory(tmp_path):
 
 
 def test_a_model_folder_holds_no_pickle(tmp_path):
-    """covers: MT-31, star-87, K49"""
+    """covers: MT-31, star-87, K49 (partly)"""
     folder = save(tmp_path / "m")
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",

@@ -1,0 +1,1 @@
+"""Sound as arrays: files of it, and changing its sample rate."""

@@ -47,7 +47,7 @@ def printed(capsys) -> dict:
 
 @pytest.mark.parametrize("recipe", ["llama-tiny", "music-transformer-tiny"])
 def test_a_trial_of_each_family_runs_through_the_command(recipe, capsys):
-    """covers: K51, B48 in part"""
+    """covers: K51, B48 (partly)"""
     assert main(["train", recipe, "data.corpus=corpus", *SMALL, "label=trial", "--json"]) == 0
     document = printed(capsys)
     assert set(document) == {"run", "path", "step", "seconds", "valid"}
@@ -86,7 +86,7 @@ def printed_again(run_path: Path) -> dict:
 
 
 def test_a_plan_prints_numbers_and_makes_nothing(workplace, capsys):
-    """covers: star-38, B38 in part"""
+    """covers: star-38, B38 (partly)"""
     before = sorted(path.name for path in (workplace / "runs").glob("*"))
     words = ["train", "llama-tiny", "data.corpus=corpus", *SMALL, "train.seed=77", "--plan", "--json"]
     assert main(words) == 0
@@ -98,7 +98,7 @@ def test_a_plan_prints_numbers_and_makes_nothing(workplace, capsys):
 
 
 def test_generate_writes_takes_with_recipes_and_replay_gives_the_same_bytes(run_path, tmp_path, capsys):
-    """covers: MT-14 in part, star-53"""
+    """covers: MT-14 (partly), star-53"""
     words = ["generate", str(run_path), "-n", "2", "--tokens", "40", "--seed", "3", "--out", str(tmp_path), "--json"]
     assert main(words) == 0
     takes = printed(capsys)["takes"]
@@ -110,7 +110,7 @@ def test_generate_writes_takes_with_recipes_and_replay_gives_the_same_bytes(run_
 
 
 def test_values_given_on_the_command_line_reach_the_sampler(run_path, tmp_path, capsys):
-    """covers: MT-14 in part"""
+    """covers: MT-14 (partly)"""
     common = ["generate", str(run_path), "--tokens", "40", "--json", "--out"]
     changed = [["--temperature", "0"], ["--top-k", "3"], ["--top-p", "0.5"], ["--min-p", "0.3"], ["--seed", "9"]]
     seen = set()

@@ -66,7 +66,7 @@ def test_each_filter_keeps_what_it_says(sampling, kept):
 
 
 def test_top_k_of_one_is_greedy(network):
-    """covers: MT-16 in part"""
+    """covers: MT-16 (partly)"""
     greedy = draw(network, sampling=Sampling(temperature=0.0))
     assert np.array_equal(draw(network, seeds=[5], sampling=Sampling(top_k=1))[0], greedy[0])
 

@@ -38,7 +38,7 @@ def song(tmp_path):
 
 
 def test_a_replayed_take_has_the_same_bytes(model, tmp_path):
-    """covers: MT-14 in part, star-53"""
+    """covers: MT-14 (partly), star-53"""
     takes = model.generate(3, tokens=80, seed=4, sampling=Sampling(temperature=0.9, top_k=50))
     for place, take in enumerate(takes):
         midi_path, recipe_path = take.save(tmp_path, f"take-{place}")

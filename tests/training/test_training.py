@@ -66,7 +66,7 @@ _RANDOM_STEP = int.from_bytes(os.urandom(2)) % 11 + 1
 
 @pytest.mark.parametrize("step", [2, _RANDOM_STEP])
 def test_a_run_killed_at_any_step_ends_bit_equal_to_an_uninterrupted_one(step, corpus, uninterrupted, tmp_path):
-    """covers: star-32, MT-12, K3, B16, AP-15"""
+    """covers: star-32, MT-12, K3, B16, AP-15 (partly)"""
     assert run_until(corpus, tmp_path, step, signal.SIGKILL) == -signal.SIGKILL
     resumed = train(small_config(corpus), runs_dir=tmp_path)
     assert resumed.step == 12
@@ -92,7 +92,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_for_the_one_before(corpus, u
 
 
 def test_micro_batches_add_up_to_the_whole_batch(corpus, tmp_path):
-    """covers: B27"""
+    """covers: B27 (partly)"""
     losses = []
     for tokens in (32, 128):
         config = small_config(corpus, micro_batch_tokens=tokens, precision="float32", num_steps=3)
@@ -128,7 +128,7 @@ def test_the_best_models_are_those_of_the_lowest_loss_and_the_highest_accuracy(u
 
 
 def test_as_many_checkpoints_stay_as_were_asked_for(corpus, tmp_path):
-    """covers: K19, B19"""
+    """covers: K19, B19 (partly)"""
     run = train(small_config(corpus, keep_checkpoints=2), runs_dir=tmp_path)
     assert sorted(path.name for path in (run.path / "checkpoints").iterdir()) == ["step-00000009", "step-00000012"]
 
@@ -152,7 +152,7 @@ def test_clear_starts_from_the_beginning(corpus, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_leaves_the_checkpoint(corpus, tmp_path):
-    """covers: B26"""
+    """covers: B26 (partly)"""
     config = small_config(corpus, num_steps=6)
     run = train(config, runs_dir=tmp_path)
     checkpoint = run.path / "checkpoints" / "step-00000006"
