@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from etude.models.attention import Attention
-from etude.models.cache import Cache
+from etude.models.cache import Layer
 from etude.models.precision import product_dtype
 from etude.models.settings import DecoderSettings
 
@@ -95,14 +95,14 @@ class FeedForward(nn.Module):
         return self.down(activate(self.up(x), self.kind))
 
 
-def activate(inner: Tensor, kind: str) -> Tensor:
-    """Apply the activation of a feed-forward layer, (..., F) or, gated, (..., 2F) to (..., F)."""
+def activate(inner: Tensor, kind: str, *, dim: int = -1) -> Tensor:
+    """Apply the activation of a feed-forward layer; gated, ``dim`` shrinks from 2F to F."""
     if kind == "relu":
         return F.relu(inner)
     if kind == "gelu":
         return F.gelu(inner)
-    gate, value = inner.chunk(2, dim=-1)
-    return F.silu(gate).mul_(value)
+    gate, value = inner.chunk(2, dim=dim)
+    return F.silu(gate) * value
 
 
 class Block(nn.Module):
@@ -116,9 +116,9 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(settings)
         self.dropout = settings.dropout
 
-    def forward(self, x_BTD: Tensor, cache: Cache | None = None, layer: int = 0) -> Tensor:
-        """Transform ``x_BTD``; see ``Attention.forward`` for the cache."""
-        x_BTD = x_BTD + self._drop(self.attention(self.attention_norm(x_BTD), cache, layer))
+    def forward(self, x_BTD: Tensor, layer: Layer | None = None) -> Tensor:
+        """Transform ``x_BTD``; see ``Attention.forward`` for ``layer``."""
+        x_BTD = x_BTD + self._drop(self.attention(self.attention_norm(x_BTD), layer))
         return x_BTD + self._drop(self.feed_forward(self.feed_forward_norm(x_BTD)))
 
     def _drop(self, x_BTD: Tensor) -> Tensor:

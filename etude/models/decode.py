@@ -1,28 +1,31 @@
 """Decoding with a cache: one token a step, few operations a layer.
 
-Dimension key:  B batch   D model width   H heads   K width of one head   S slots   N slots in use
-                V vocabulary
+Dimension key:  B batch   D model width   E = 3HK rows of the input projection   F inner width
+                H heads   K width of one head   S slots   N slots in use   V vocabulary
 
-Relative embeddings are read from a table of 2S rows, row j holding distance -j mod S: for a token in slot
-s the rows from S - s on are the distances of slots 0, 1, ... in order, wrapped round or not.
+Activations are columns (D, B): weights (rows, D) times columns is the fastest product of a few rows, and
+no weight is copied or packed. What a step costs is then reading the weights and the cache once.
+
+Relative embeddings are read from a table of 2S columns, column j holding distance -j mod S: for a token in
+slot s the columns from S - s on are the distances of slots 0, 1, ... in order, wrapped round or not.
 """
 
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from etude.models.blocks import activate
-from etude.models.cache import Cache, ExactCache
-from etude.models.positions import _turn
+from etude.models.blocks import EPS, Block, activate
+from etude.models.cache import Cache, ExactCache, Layer
+from etude.models.positions import RelativeEmbeddings, RotaryAngles
 
 if TYPE_CHECKING:
     from etude.models.decoder import Decoder
 
 
 def new_cache(model: "Decoder", batch_size: int, length: int, *, exact: bool = False) -> Cache | ExactCache:
-    """Make an empty cache of at most ``ctx_len`` slots.
+    """Make an empty cache.
 
     Args:
         model: the decoder; its weights must stay as they are while the cache is in use.
@@ -33,15 +36,20 @@ def new_cache(model: "Decoder", batch_size: int, length: int, *, exact: bool = F
     if exact:
         return ExactCache([new_cache(model, 1, length) for _ in range(batch_size)])
     settings, weight = model.settings, model.embedding.weight
-    num_slots = min(length, settings.ctx_len)
-    shape = (settings.num_heads, batch_size, num_slots, settings.head_width)
-    keys, values = ([weight.new_zeros(shape) for _ in model.blocks] for _ in range(2))
-    tables = [_slot_table(block.attention.relative, num_slots) for block in model.blocks]
-    return Cache(keys, values, tables, num_slots, length)
+    slots, heads, width = min(length, settings.ctx_len), settings.num_heads, settings.head_width
+    layers = [
+        Layer(
+            key_HBKS=weight.new_zeros(heads, batch_size, width, slots),
+            value_HBSK=weight.new_zeros(heads, batch_size, slots, width),
+            relative_HKS=_relative_by_slot(block.attention.relative, slots),
+        )
+        for block in model.blocks
+    ]
+    return Cache(layers, _decoding_angles(model.blocks[0].attention.rotary, length, weight), length)
 
 
 @torch.no_grad()
-def _slot_table(relative, num_slots: int) -> Tensor | None:
+def _relative_by_slot(relative: RelativeEmbeddings | None, num_slots: int) -> Tensor | None:
     if relative is None:
         return None
     table_HSK = relative(num_slots)
@@ -49,51 +57,87 @@ def _slot_table(relative, num_slots: int) -> Tensor | None:
     return table_HSK[:, distance].mT.contiguous()
 
 
+def _decoding_angles(rotary: RotaryAngles | None, length: int, like: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return cosines and sines (length, 2, 1, K, 1), those of queries divided by sqrt(K)."""
+    if rotary is None:
+        return None
+    scale = torch.tensor([rotary.head_width**-0.5, 1.0], device=like.device).view(2, 1, 1, 1)
+    cos, sin = (table[:, None, None, :, None] * scale for table in rotary(length, like.device))
+    return cos.to(like.dtype), sin.to(like.dtype)
+
+
 @torch.inference_mode()
 def prefill(model: "Decoder", ids_BT: Tensor, cache: Cache | ExactCache) -> Tensor:
     """Read a prompt into an empty cache; return float32 ``logits_BV`` of the id that follows.
 
     Raises:
-        ValueError: if the cache is not empty or too short.
+        ValueError: the cache is not empty, or too short.
     """
     if isinstance(cache, ExactCache):
         return torch.cat([prefill(model, ids_BT[row : row + 1], own) for row, own in enumerate(cache.rows)])
     if cache.num_tokens:
         raise ValueError(f"prefill needs an empty cache; this one holds {cache.num_tokens} tokens")
-    cache.take_slots(ids_BT.shape[1])
+    cache.count(ids_BT.shape[1])
     last_BD = model.hidden(ids_BT, cache)[:, -1]
     return F.linear(last_BD, model.head_weight).float()
 
 
 @torch.inference_mode()
 def step(model: "Decoder", ids_B: Tensor, cache: Cache | ExactCache) -> Tensor:
-    """Append one id to each row; return float32 ``logits_BV`` of the id that follows."""
+    """Append one id to each row; return float32 ``logits_BV`` of the id that follows.
+
+    Raises:
+        ValueError: the cache is full.
+    """
     if isinstance(cache, ExactCache):
         return torch.cat([step(model, ids_B[row : row + 1], own) for row, own in enumerate(cache.rows)])
     position = cache.num_tokens
-    slot = cache.take_slots(1)
-    x_BD = F.embedding(ids_B, model.embedding.weight)
-    for layer, block in enumerate(model.blocks):
-        x_BD = x_BD + _attend(block.attention, block.attention_norm(x_BD), cache, layer, position, slot)
-        x_BD = x_BD + block.feed_forward(block.feed_forward_norm(x_BD))
-    return F.linear(model.norm(x_BD), model.head_weight).float()
+    cache.count(1)
+    x_DB = F.embedding(ids_B, model.embedding.weight).T.contiguous()
+    for block, layer in zip(model.blocks, cache.layers, strict=True):
+        x_DB = _step_block(block, layer, x_DB, position, cache.angles)
+    return torch.mm(model.head_weight, _normalise(model.norm, x_DB)).T.float().contiguous()
 
 
-def _attend(attention, x_BD: Tensor, cache: Cache, layer: int, position: int, slot: int) -> Tensor:
-    heads, width = attention.num_heads, attention.head_width
-    used = min(position + 1, cache.num_slots)
-    q, k, v = attention.qkv(x_BD).view(-1, 3, heads, width).permute(1, 2, 0, 3)
-    if attention.rotary is not None:
-        cos, sin = attention.rotary(cache.max_tokens, x_BD.device)
-        angles = cos[position : position + 1], sin[position : position + 1]
-        qq,kk=torch.empty_like(q),torch.empty_like(k)
-        _turn(q, *angles,out=qq);_turn(k, *angles,out=kk);q,k=qq,kk
-    keys, values = cache.keys[layer], cache.values[layer]
-    keys[:, :, slot], values[:, :, slot] = k, v
-    q = q * width**-0.5
-    logits = q.unsqueeze(2) @ keys[:, :, :used].mT
-    if attention.relative is not None:
-        start = cache.num_slots - slot
-        logits += (q @ cache.tables[layer][:, :, start : start + used]).unsqueeze(2)
-    out = torch.softmax(logits, -1) @ values[:, :, :used]
-    return attention.out(out.squeeze(2).transpose(0, 1).flatten(1))
+def _step_block(block: Block, layer: Layer, x_DB: Tensor, position: int, angles) -> Tensor:
+    qkv_EB = torch.mm(block.attention.qkv.weight, _normalise(block.attention_norm, x_DB))
+    attended_EB = _attend(layer, qkv_EB, position, angles)
+    x_DB = torch.addmm(x_DB, block.attention.out.weight, attended_EB)
+    feed_forward = block.feed_forward
+    inner_FB = torch.mm(feed_forward.up.weight, _normalise(block.feed_forward_norm, x_DB))
+    return torch.addmm(x_DB, feed_forward.down.weight, activate(inner_FB, feed_forward.kind, dim=0))
+
+
+def _attend(layer: Layer, qkv_EB: Tensor, position: int, angles: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Store the keys and values of one token a row; return what its queries find (HK, B)."""
+    heads, batch, width, num_slots = layer.key_HBKS.shape
+    slot, used = position % num_slots, min(position + 1, num_slots)
+    q_HKB, k_HKB, v_HKB = qkv_EB.view(3, heads, width, batch)
+    if angles is not None:
+        q_HKB, k_HKB = _turn(qkv_EB.view(3, heads, width, batch)[:2], angles[0][position], angles[1][position])
+    layer.key_HBKS[..., slot] = k_HKB.mT
+    layer.value_HBSK[:, :, slot] = v_HKB.mT
+    q = q_HKB.mT.reshape(heads * batch, 1, width)
+    keys, values = layer.key_HBKS.flatten(0, 1)[..., :used], layer.value_HBSK.flatten(0, 1)[:, :used]
+    if layer.relative_HKS is None:
+        logits = torch.bmm(q, keys)
+    else:
+        start, scale = num_slots - slot, width**-0.5
+        by_distance = torch.bmm(q.view(heads, batch, width), layer.relative_HKS[..., start : start + used])
+        logits = torch.baddbmm(by_distance.view(heads * batch, 1, used), q, keys, beta=scale, alpha=scale)
+    attended = torch.bmm(torch.softmax(logits, dim=-1), values)
+    return attended.view(heads, batch, width).mT.reshape(heads * width, batch)
+
+
+def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn queries and keys (2, H, K, B) by the angles of one position."""
+    two, heads, width, batch = x.shape
+    swapped = x.view(two, heads, 2, width // 2, batch).flip(2).view(x.shape)
+    return torch.mul(x, cos).addcmul_(swapped, sin)
+
+
+def _normalise(norm: nn.Module, x_DB: Tensor) -> Tensor:
+    if isinstance(norm, nn.LayerNorm):
+        return F.layer_norm(x_DB.T, norm.normalized_shape, norm.weight, norm.bias, norm.eps).T
+    mean_square = torch.linalg.vecdot(x_DB, x_DB, dim=0).div_(x_DB.shape[0])
+    return (x_DB * torch.rsqrt(mean_square.add_(EPS))).mul_(norm.weight[:, None])

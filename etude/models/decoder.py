@@ -63,8 +63,9 @@ class Decoder(nn.Module):
         x_BTD = self.embedding(ids_BT)
         if self.settings.dropout:
             x_BTD = F.dropout(x_BTD, self.settings.dropout, self.training)
-        for layer, block in enumerate(self.blocks):
-            x_BTD = block(x_BTD, cache, layer)
+        layers = [None] * len(self.blocks) if cache is None else cache.layers
+        for block, layer in zip(self.blocks, layers, strict=True):
+            x_BTD = block(x_BTD, layer)
         return self.norm(x_BTD)
 
     def forward(self, ids_BT: Tensor) -> Tensor:

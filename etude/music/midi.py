@@ -17,10 +17,12 @@ import symusic
 
 from etude import files
 from etude.errors import MidiError
-from etude.music.midi_in import Part, assemble, notes_in_order, score_of
+from etude.music.midi_in import assemble, notes_in_order, score_of
 from etude.music.midi_out import bytes_of
+from etude.music.midi_parts import Part
 from etude.music.score import Controls, PitchBends, Score
-from etude.music.smf import Meta, Walk
+from etude.music.smf import Walk
+from etude.music.smf_events import read_events
 
 
 def read_midi(source: Path | str | bytes) -> Score:
@@ -74,7 +76,7 @@ def midi_bytes(score: Score) -> bytes:
 
 def _read(data: bytes) -> Score:
     walk = Walk(data)
-    return _through_symusic(walk) or score_of(walk.events())
+    return _through_symusic(walk) or score_of(read_events(walk))
 
 
 def _through_symusic(walk: Walk) -> Score | None:
@@ -101,7 +103,7 @@ def _through_symusic(walk: Walk) -> Score | None:
         walk.division,
         parts,
         [meta for _, meta in walk.metas],
-        notes_in_order(*(notes[name] for name in ("time", "duration", "pitch", "velocity", "track"))),
+        notes_in_order(*(notes[name] for name in ("time", "duration", "pitch", "velocity", "track")), is_by_time=True),
         Controls(controls["time"], controls["track"], controls["number"], controls["value"]).in_order(),
         PitchBends(bends["time"], bends["track"], bends["value"]).in_order(),
     )
@@ -110,7 +112,9 @@ def _through_symusic(walk: Walk) -> Score | None:
 def _plain_parts(walk: Walk) -> list[Part] | None:
     """Return the one part of each track with events, program left open, or None if a file is not that simple."""
     first = walk.first_event
-    if walk.format == 2 or walk.division < 0 or any(index != first[meta.source] for index, meta in walk.metas):
+    if walk.format == 2 or walk.division < 0 or walk.has_system:
+        return None
+    if any(index != first[meta.source] for index, meta in walk.metas):
         return None
     for run in walk.runs:
         is_low = walk.is_low[run.at : run.end]

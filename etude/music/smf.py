@@ -19,14 +19,12 @@ Source: Standard MIDI Files 1.0 (MIDI Manufacturers Association, RP-001).
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from etude.errors import MidiError
 
-MAX_TICK = 2**31 - 1
 END_OF_TRACK = 0x2F
 _META = 0xFF
 _SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
@@ -51,37 +49,6 @@ class Meta(NamedTuple):
     tick: int
     type: int
     payload: bytes
-
-
-@dataclass(frozen=True)
-class Events:
-    """Everything in a file; ``source`` counts its track chunks from 0.
-
-    Plain events are columns in file order: ``tick`` int32 from the start of their track, ``source`` int32,
-    ``status``, ``data1`` and ``data2`` uint8.
-    """
-
-    format: int
-    division: int
-    """As stored: ticks per quarter note, or SMPTE when negative."""
-    tick: np.ndarray
-    source: np.ndarray
-    status: np.ndarray
-    data1: np.ndarray
-    data2: np.ndarray
-    programs: list[ProgramChange]
-    metas: list[Meta]
-    end_tick: list[int]
-    """Where each source ends."""
-
-
-def read_events(data: bytes) -> Events:
-    """Read a whole file.
-
-    Raises:
-        MidiError: the bytes are no MIDI file or are damaged; the message does not name the file.
-    """
-    return Walk(data).events()
 
 
 def _chunks(data: bytes) -> tuple[int, int, list[tuple[int, int]]]:
@@ -116,15 +83,17 @@ def _number(data: bytes, at: int, end: int) -> tuple[int, int]:
         value = value << 7 | data[position] & 0x7F
         if data[position] < 0x80:
             return value, position + 1
-    raise _damaged(at, "a number of more than 4 bytes") if at + 4 <= end else _cut(end)
+    raise damaged(at, "a number of more than 4 bytes") if at + 4 <= end else cut(end)
 
 
-def _damaged(at: int, what: str) -> MidiError:
+def damaged(at: int, what: str) -> MidiError:
+    """Return the error for a file that is wrong at a byte."""
     return MidiError(f"damaged at byte {at}: {what}")
 
 
-def _cut(end: int) -> MidiError:
-    return _damaged(end, "the track ends inside an event")
+def cut(end: int) -> MidiError:
+    """Return the error for an event that goes on after its track."""
+    return damaged(end, "the track ends inside an event")
 
 
 class Run(NamedTuple):
@@ -157,6 +126,8 @@ class Walk:
         self.programs: list[ProgramChange] = []
         self.metas: list[tuple[int, int, Meta]] = []
         """Plain events before, and a meta event whose tick counts from the last of them."""
+        self.has_system = False
+        """Whether there are system exclusive events or other system messages."""
         self.ends: list[tuple[int, int]] = []
         """Of each source: plain events before its end, ticks waited since the last of them."""
         self.format, self.division, chunks = _chunks(data)
@@ -186,7 +157,7 @@ class Walk:
             delta, at = _number(self.data, at, end)
             wait += delta
             if at == end:
-                raise _cut(end)
+                raise cut(end)
             if self.data[at] >= 0x80:
                 status, at = self.data[at], at + 1
             else:
@@ -224,9 +195,9 @@ class Walk:
             num_lows += int(np.count_nonzero(self.is_low[begin:end]))
             stop = end
             if num_lows % 3 or not self.is_low[end - 1]:
-                raise _cut(end)
+                raise cut(end)
         elif num_lows % 3 == 2:
-            raise _damaged(stop, f"a data byte of {self.data[stop]}, expected at most 127")
+            raise damaged(stop, f"a data byte of {self.data[stop]}, expected at most 127")
         else:
             # back over the delta time of the event that interrupts the run
             stop -= 1
@@ -240,9 +211,9 @@ class Walk:
     def _short(self, status: int, at: int, end: int) -> int:
         """Read the data byte of a program change or channel pressure; return the byte after it."""
         if at >= end:
-            raise _cut(end)
+            raise cut(end)
         if self.data[at] >= 0x80:
-            raise _damaged(at, f"a data byte of {self.data[at]}, expected at most 127")
+            raise damaged(at, f"a data byte of {self.data[at]}, expected at most 127")
         if status < 0xD0:
             source = len(self.first_event) - 1
             self.programs.append(ProgramChange(source, self.num_events, status & 0x0F, self.data[at]))
@@ -252,7 +223,7 @@ class Walk:
         """Read a meta event after its status; return the byte after it, and whether the track ends."""
         length, start = _number(self.data, at + 1, end)
         if start + length > end:
-            raise _cut(end)
+            raise cut(end)
         kind = self.data[at]
         if kind != END_OF_TRACK:
             payload = self.data[start : start + length]
@@ -261,12 +232,13 @@ class Walk:
 
     def _system(self, status: int, at: int, end: int) -> int:
         """Pass over a system event after its status; return the byte after it."""
+        self.has_system = True
         if status in _SYSTEM_EXCLUSIVE:
             length, at = _number(self.data, at, end)
         else:
             length = _SYSTEM_DATA_BYTES.get(status, 0)
         if at + length > end:
-            raise _cut(end)
+            raise cut(end)
         return at + length
 
     def first_channels(self) -> dict[int, int]:
@@ -279,90 +251,3 @@ class Walk:
                 channels[source] = self.data[at] & 0x0F
             before += run.num_events
         return channels
-
-    def events(self) -> Events:
-        """Turn the runs into columns.
-
-        Raises:
-            MidiError: a run is damaged, or the piece is too long.
-        """
-        is_inside = np.zeros_like(self.is_low)
-        for run in self.runs:
-            is_inside[run.at : run.end] = self.is_low[run.at : run.end]
-        lows = np.flatnonzero(is_inside)
-        # bytes from each low byte to the next: within an event, and from it to the delta time of the one after
-        steps = np.empty(len(lows), np.int32)
-        places = lows.astype(np.int32)
-        np.subtract(places[1:], places[:-1], out=steps[1:])
-        run_at, _, run_sizes = np.array(self.runs, np.int64).reshape(-1, 3).T
-        begins = 3 * (np.cumsum(run_sizes) - run_sizes)
-        steps[begins] = lows[begins] - run_at + 1
-        _check_shape(steps, lows)
-        low_bytes = self.bytes.take(lows)
-        delta = _delta(self.bytes, low_bytes[0::3], lows[0::3], steps[0::3] - 1)
-        for index, wait in self.waits:
-            delta[index] += wait
-
-        # the sum runs through all tracks: what lies before each is taken off again
-        total = np.zeros(len(delta) + 1, np.int64)
-        np.cumsum(delta, out=total[1:])
-        first = np.array([*self.first_event, len(delta)])
-        sizes = np.diff(first)
-        before = total[first[:-1]]
-        tick = total[1:] if len(sizes) < 2 else total[1:] - np.repeat(before, sizes)
-        if tick.max(initial=0) > MAX_TICK:
-            raise MidiError(f"the piece is longer than {MAX_TICK} ticks")
-        return Events(
-            format=self.format,
-            division=self.division,
-            tick=tick.astype(np.int32),
-            source=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-            status=_status(self.bytes, lows[0::3], steps[1::3] == 2, first[:-1][sizes > 0]),
-            data1=low_bytes[1::3].copy(),
-            data2=low_bytes[2::3].copy(),
-            programs=self.programs,
-            metas=[
-                meta._replace(tick=int(total[index] - before[meta.source]) + meta.tick)
-                for index, meta in self.metas
-            ],
-            end_tick=[
-                int(total[index] - at) + wait for (index, wait), at in zip(self.ends, before, strict=True)
-            ],
-        )
-
-
-def _check_shape(steps: np.ndarray, lows: np.ndarray) -> None:
-    """Refuse events other than: a delta time, a status or none, two data bytes."""
-    for place, most, what in (
-        (0, 4, "a number of more than 4 bytes"),
-        (1, 2, "a status where a data byte was expected"),
-        (2, 1, "a status where a data byte was expected"),
-    ):
-        column = steps[place::3]
-        if column.max(initial=0) > most:
-            raise _damaged(int(lows[3 * int(column.argmax()) + place]), what)
-
-
-def _delta(data: np.ndarray, low_byte: np.ndarray, delta_end: np.ndarray, high_bytes: np.ndarray) -> np.ndarray:
-    """Return the ticks, int64, that each plain event waits; ``high_bytes`` of it lie before ``delta_end``."""
-    delta = low_byte.astype(np.int64)
-    most = int(high_bytes.max(initial=0))
-    if most:
-        # every event has two bytes in front of it at least: the ones of the file's header
-        high = data.take(delta_end - 1) & 0x7F
-        high *= high_bytes > 0
-        delta += high.astype(np.int64) << 7
-    for place in range(2, most + 1):
-        rows = np.flatnonzero(high_bytes >= place)
-        delta[rows] += (data.take(delta_end[rows] - place) & 0x7F).astype(np.int64) << 7 * place
-    return delta
-
-
-def _status(data: np.ndarray, delta_end: np.ndarray, has_status: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Return the status of each plain event, which may stand in an event before it in the same track."""
-    if has_status.all():
-        return data.take(delta_end + 1)
-    if not has_status[first].all():
-        raise _damaged(int(delta_end[first[has_status[first].argmin()]]), "data before any status")
-    own = data.take(delta_end[has_status] + 1)
-    return own.take(np.cumsum(has_status) - 1)

@@ -11,7 +11,10 @@ import torch
 
 from etude.data.batches import EvalWindows, TrainBatches
 from etude.data.tokenize import tokenize
+from etude.generate.takes import Take
 from etude.metrics import lm
+
+_SHOWN_SEC = 20.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,10 @@ class NextToken:
         return lm.evaluate(
             nats=nats, tokens=valid.num_targets, notes=valid.num_notes, seconds=valid.num_seconds, correct=correct
         )
+
+    def show(self, player: Any, count: int) -> list[Take]:
+        """Let a trained model, as ``etude.model_folder.load`` returns it, play some takes from nothing."""
+        return player.generate(count, seconds=_SHOWN_SEC)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what must be remembered: nothing, batches are a function of the step."""

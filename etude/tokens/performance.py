@@ -26,6 +26,7 @@ import numpy as np
 
 from etude.errors import TokenError
 from etude.music.score import Notes, Score, Tempos, Track
+from etude.music.sustain import sustained_end_tick
 from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar, Rule
 from etude.tokens.performance_events import (
@@ -43,7 +44,6 @@ from etude.tokens.performance_events import (
     notes_of_ids,
     sorted_events,
 )
-from etude.tokens.sustain import sustained_end_tick
 from etude.tokens.vocab import Vocab, describe
 
 STEPS_PER_SEC = 100
@@ -127,12 +127,11 @@ class PerformanceTokenizer:
             return np.empty(0, np.int32)
         end_tick = np.add(notes.onset_tick, notes.duration_tick, dtype=np.int64)
         if self.settings.pedal == "extend":
-            end_tick = sustained_end_tick(score.controls, end_tick, notes.track)
+            end_tick = sustained_end_tick(score.controls, end_tick, notes.track if len(score.tracks) > 1 else None)
         sec = score.tempo_map.tick_to_sec(np.concatenate([notes.onset_tick, end_tick]))
-        step = (sec * STEPS_PER_SEC + 0.5).astype(np.int64)
-        _refuse_impossible(notes, last_step=int(np.maximum.reduce(step)))
-        onset, end = step[: len(notes)], step[len(notes) :]
-        return ids_of_events(sorted_events(onset, end, notes.pitch, notes.velocity >> 2))
+        _refuse_impossible(notes, last_sec=float(np.maximum.reduce(sec)))
+        step = (sec * STEPS_PER_SEC + 0.5).astype(np.int32)
+        return ids_of_events(sorted_events(step[: len(notes)], step[len(notes) :], notes.pitch, notes.velocity >> 2))
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> Score:
         """Return the piece that ids tell; any ids of the vocabulary tell one.
@@ -198,12 +197,12 @@ class PerformanceTokenizer:
         return None if (result < 0).any() else result.astype(ids.dtype)
 
 
-def _refuse_impossible(notes: Notes, *, last_step: int) -> None:
+def _refuse_impossible(notes: Notes, *, last_sec: float) -> None:
     bits = int(np.bitwise_or.reduce(notes.pitch | notes.velocity))
     if not 0 <= bits < 128 or notes.onset_tick[0] < 0:
         raise TokenError("score: a pitch, velocity or time outside MIDI; etude.music.check.check_score names it")
-    if last_step > LONGEST_PIECE:
-        hours = last_step / STEPS_PER_SEC / 3600
+    if last_sec * STEPS_PER_SEC >= LONGEST_PIECE + 0.5:
+        hours = last_sec / 3600
         raise TokenError(f"score: {hours:.1f} hours long, expected at most 24; cut it with etude.music.edit.trim")
 
 

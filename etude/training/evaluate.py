@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from etude.model_folder import save_model
+from etude.model_folder import load, save_model
 from etude.runs.run import Run
 from etude.training.checkpoint import TrainState
 
@@ -37,3 +37,10 @@ def evaluate(run: Run, parts: Any, state: TrainState, facts: dict[str, Any]) -> 
         state.best_accuracy = valid["accuracy"]
         save_model(run.path / "best" / "accuracy", parts.model, parts.tokenizer, card)
     return valid
+
+
+def play_samples(run: Run, parts: Any, step: int, count: int) -> None:
+    """Let the best model so far play into ``samples/``; the takes' recipes are replayable while it is the best."""
+    if count:
+        for take in parts.task.show(load(run.path, device=str(parts.device)), count):
+            take.save(run.path / "samples", f"step-{step:08d}-seed-{take.recipe['seed']}")

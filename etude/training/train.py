@@ -28,7 +28,7 @@ from etude.tasks import build_task
 from etude.tokens import tokenizer_class
 from etude.training.cadence import is_due, is_finished, micro_rows
 from etude.training.checkpoint import TrainState, load_newest, save_checkpoint
-from etude.training.evaluate import evaluate
+from etude.training.evaluate import evaluate, play_samples
 from etude.training.precision import autocast_for, resolve_precision
 from etude.training.signals import Signals
 
@@ -109,6 +109,8 @@ def train(
             if finished or is_due(state.step, budget.eval_every_steps):
                 valid = evaluate(run, parts, state, facts)
                 say(f"step {state.step}: validation {valid['nats_per_token']:.4f} nats a token")
+            if finished or is_due(state.step, machine.sample_every_steps):
+                play_samples(run, parts, state.step, machine.sample_takes)
             minutes = (time.monotonic() - saved_at) / 60
             if finished or stopped or save_is_due(machine, state.step, minutes):
                 run.sync()

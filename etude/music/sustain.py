@@ -8,7 +8,7 @@ SUSTAIN = 64
 """The controller's number, and the value from which on the pedal counts as down."""
 
 
-def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarray) -> np.ndarray:
+def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarray | None) -> np.ndarray:
     """Return when notes end with the sustain pedal of their own track, int64 (N,).
 
     The pedal is down from a controller 64 of at least 64 to the next one below. A note that ends while it is
@@ -17,30 +17,33 @@ def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarr
     Args:
         controls: the control changes of the piece.
         end_tick: when each note ends by itself, int64 (N,), N > 0.
-        track: the track of each note, (N,).
+        track: the track of each note, (N,); None if the piece has one track.
     """
     rows = (controls.number == SUSTAIN).nonzero()[0]
     if not rows.size:
         return end_tick
-    tick, is_down = controls.tick[rows], controls.value[rows] >= SUSTAIN
-    last_tick = max(int(np.maximum.reduce(end_tick)), int(tick[-1]))
-    if not controls.track.any() and not track.any():
-        return _held(end_tick, tick, is_down, last_tick)
+    is_down = (controls.value >= SUSTAIN)[rows]
+    last_tick = max(int(np.maximum.reduce(end_tick)), int(controls.tick[rows[-1]]))
+    if track is None:
+        return _held(end_tick, controls.tick, rows, is_down, last_tick)
     result, pedal_track = end_tick.copy(), controls.track[rows]
     for one in np.unique(pedal_track[is_down]):
-        notes, pedal = track == one, pedal_track == one
-        result[notes] = _held(end_tick[notes], tick[pedal], is_down[pedal], last_tick)
+        notes, own = track == one, pedal_track == one
+        result[notes] = _held(end_tick[notes], controls.tick, rows[own], is_down[own], last_tick)
     return result
 
 
-def _held(end_tick: np.ndarray, tick: np.ndarray, is_down: np.ndarray, last_tick: int) -> np.ndarray:
-    """Return the ends of one track's notes with its pedal; movements of one tick come in their order."""
-    turned = np.empty(len(tick), bool)
+def _held(
+    end_tick: np.ndarray, control_tick: np.ndarray, rows: np.ndarray, is_down: np.ndarray, last_tick: int
+) -> np.ndarray:
+    """Return the ends of one track's notes with its pedal, whose movements are some rows of the controls."""
+    turned = np.empty(len(rows), bool)
     turned[0] = is_down[0]
     np.not_equal(is_down[1:], is_down[:-1], out=turned[1:])
-    turns = tick[turned.nonzero()[0]]
+    turns = control_tick[rows[turned.nonzero()[0]]]
     # the first turn is down, so they take turns; before the first span a note ends by itself
-    downs, ups = turns[::2], np.full(turns.size // 2 + turns.size % 2 + 1, last_tick, np.int64)
+    downs, num_ups = turns[::2], turns.size // 2
+    ups = np.full(downs.size + 1, last_tick, np.int64)
     ups[0] = -1
-    ups[1 : 1 + turns.size // 2] = turns[1::2]
+    ups[1 : 1 + num_ups] = turns[1::2]
     return np.maximum(end_tick, ups[downs.searchsorted(end_tick, side="right")])
