@@ -146,12 +146,14 @@ def load(path: Path | str, *, device: str = "cpu") -> Model:
         raise ModelError(f"{folder}: damaged model folder: {error}") from None
     if config.get("schema") != SCHEMA or config.get("version") != VERSION:
         raise ModelError(
-            f"{folder}: schema {config.get('schema')} version {config.get('version')}: this Etude reads {SCHEMA} version {VERSION}"
+            f"{folder}: schema {config.get('schema')} version {config.get('version')}: "
+            f"this Etude reads {SCHEMA} version {VERSION}"
         )
     tokenizer = tokenizer_from_json(tokenizer_values)
     if tokenizer.hash != config["tokenizer_hash"]:
         raise ModelError(
-            f"{folder}: trained with tokenizer {config['tokenizer_hash']}, tokenizer.json is {tokenizer.hash}; copy the whole folder"
+            f"{folder}: trained with tokenizer {config['tokenizer_hash']}, tokenizer.json is {tokenizer.hash}; "
+            "copy the whole folder"
         )
     network = build_model(model_settings(config["model"]), config["vocab_size"])
     weights_path = folder / "model.safetensors"

@@ -54,7 +54,8 @@ def write_demo_page(
         comparison=_comparison([take.take.score for take in takes], _held_out(corpus, seconds)),
         commands=_commands(trained.path, path.parent / "corpus"),
         corpus_note=(
-            "Public-domain compositions by several composers, from 14th-century songs to fiddle tunes, built into Etude. "
+            "Public-domain compositions by several composers, from 14th-century songs to fiddle tunes, "
+            "built into Etude. "
             "Pieces of one group, such as two settings of one melody, are never on both sides of the split."
         ),
     )

@@ -54,7 +54,7 @@ def demo_config(corpus: Corpus, *, minutes: float, seed: int, device: str) -> Ru
     return config.replace(
         optim=config.optim.replace(schedule_steps=steps, warmup_steps=min(config.optim.warmup_steps, steps // 10)),
         train=config.train.replace(
-            num_steps=steps, max_minutes=minutes, eval_every_steps=max(10, -(-steps // _EVALUATIONS))
+            num_steps=steps, max_minutes=minutes * (1 - _RESERVE), eval_every_steps=max(10, -(-steps // _EVALUATIONS))
         ),
     )
 

@@ -28,7 +28,9 @@ def run(
     min_p: Annotated[float, typer.Option(help="drop what is below this share of the most probable; 0 is off")] = 0.0,
     grammar: Annotated[bool, typer.Option(help="draw only tokens with which the piece stays valid")] = True,
     seed: Annotated[int, typer.Option(help="seed of the first take; take k has seed + k")] = 0,
-    exact: Annotated[bool, typer.Option("--exact", help="float32 in which take k of a batch equals the same take alone")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="float32 in which take k of a batch equals the same take alone")
+    ] = False,
     out: Annotated[Path, typer.Option(help="folder for the takes")] = Path("takes"),
     audio: Annotated[bool, typer.Option("--audio", help="render each take to a WAV file as well")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps")] = "cpu",

@@ -17,7 +17,9 @@ def run(
     midi: Annotated[Path, typer.Argument(help="a MIDI file")],
     out: Annotated[Path, typer.Argument(help="the WAV file to write")],
     soundfont: Annotated[Path | None, typer.Option(help="an .sf2 file instead of the built-in one")] = None,
-    sample_rate_hz: Annotated[int, typer.Option("--sample-rate", min=8000, max=192000, help="samples a second")] = 44100,
+    sample_rate_hz: Annotated[
+        int, typer.Option("--sample-rate", min=8000, max=192000, help="samples a second")
+    ] = 44100,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
 ) -> None:
     """Render a MIDI file to audio."""

@@ -17,13 +17,22 @@ from etude.cli.show import note, progress_bar, report
 def run(
     words: Annotated[
         list[str] | None,
-        typer.Argument(help="a recipe from `etude recipes`, then section=preset and section.name=value", metavar="[RECIPE] [NAME=VALUE]..."),
+        typer.Argument(
+            help="a recipe from `etude recipes`, then section=preset and section.name=value",
+            metavar="[RECIPE] [NAME=VALUE]...",
+        ),
     ] = None,
-    from_run: Annotated[str | None, typer.Option("-f", "--from", help="the settings of this run instead of a recipe")] = None,
+    from_run: Annotated[
+        str | None, typer.Option("-f", "--from", help="the settings of this run instead of a recipe")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="a flat YAML file of names and values")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="throw an earlier run of the same settings away first")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="throw an earlier run of the same settings away first")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask before --clear")] = False,
-    fork: Annotated[bool, typer.Option("--fork", help="with -f: start a new run where the settings no longer give the old one")] = False,
+    fork: Annotated[
+        bool, typer.Option("--fork", help="with -f: start a new run where the settings no longer give the old one")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="say what it takes, and do nothing")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; the same as train.device=")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
@@ -78,6 +87,7 @@ def _plan_lines(numbers: dict[str, Any]) -> list[str]:
         f"parameters   {numbers['parameters']:,}",
         f"memory       {numbers['memory_bytes'] / 1e9:.2f} GB at the peak of a step, about",
         f"disk         {numbers['disk_bytes'] / 1e6:.0f} MB for checkpoints and best models",
-        f"step         {numbers['step_seconds']:.2f} s, about; {numbers['tokens_per_sec']:,.0f} tokens/s on {numbers['device']}, {numbers['precision']}",
+        f"step         {numbers['step_seconds']:.2f} s, about; {numbers['tokens_per_sec']:,.0f} tokens/s "
+        f"on {numbers['device']}, {numbers['precision']}",
         f"training     {numbers['num_steps']} steps, {numbers['hours']:.2f} hours",
     ]

@@ -118,7 +118,9 @@ def read_recipe(path: Path | str) -> tuple[dict[str, Any], Request]:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: cannot be read as a take's recipe: {error}") from None
     if not isinstance(recipe, dict) or recipe.get("schema") != SCHEMA or recipe.get("version") != VERSION:
-        raise SettingsError(f"{path}: expected a take's recipe, schema {SCHEMA} version {VERSION}; give the .json beside a take")
+        raise SettingsError(
+            f"{path}: expected a take's recipe, schema {SCHEMA} version {VERSION}; give the .json beside a take"
+        )
     seeds = [recipe["seed"]] if recipe["exact"] else recipe["seeds"]
     request = Request(
         prompt_ids=tuple(recipe["prompt_ids"]),
@@ -149,14 +151,16 @@ def replay(network: torch.nn.Module, tokenizer, path: Path | str, *, model: dict
     recipe, request = read_recipe(path)
     if recipe["model"]["digest"] != model["digest"]:
         raise ModelError(
-            f"{path}: was made by a model with digest {recipe['model']['digest']}, {model['path']} has {model['digest']}; "
-            "give the model it was made with as --model"
+            f"{path}: was made by a model with digest {recipe['model']['digest']}, "
+            f"{model['path']} has {model['digest']}; give the model it was made with as --model"
         )
     with _threads(recipe["machine"]["threads"]):
         machine = _machine(network)
         takes = make_takes(network, tokenizer, request, model=recipe["model"])
     differences = [
-        f"{name} was {value}, is {machine[name]}" for name, value in recipe["machine"].items() if machine.get(name) != value
+        f"{name} was {value}, is {machine[name]}"
+        for name, value in recipe["machine"].items()
+        if machine.get(name) != value
     ]
     take = takes[0 if request.exact else recipe["place"]]
     return Take(take.score, take.recipe | {"seeds": recipe["seeds"], "place": recipe["place"]}), differences

@@ -64,7 +64,9 @@ def check_score(score: Score) -> list[Problem]:
     return problems + _check_relations(score)
 
 
-def _check_range(table: str, column: str, values: np.ndarray, low: int, high: int, code: str = "range") -> list[Problem]:
+def _check_range(
+    table: str, column: str, values: np.ndarray, low: int, high: int, code: str = "range"
+) -> list[Problem]:
     if not len(values) or (values.min() >= low and values.max() <= high):
         return []
     row = int(((values < low) | (values > high)).argmax())

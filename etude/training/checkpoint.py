@@ -85,7 +85,9 @@ def save_checkpoint(folder: Path, state: TrainState, parts: Any, *, keep: int) -
         save_file(_weights(parts.model), draft / "model.safetensors")
         save_file(_moments(parts.model, parts.optimizer), draft / "optimizer.safetensors")
         sums = {name: sha256_of_file(draft / name) for name in _FILES}
-        write_json(draft / "state.json", {"version": VERSION, "sha256": sums, "task": parts.task.state_dict()} | asdict(state))
+        write_json(
+            draft / "state.json", {"version": VERSION, "sha256": sums, "task": parts.task.state_dict()} | asdict(state)
+        )
     for old in _newest_first(folder)[keep:]:
         shutil.rmtree(old)
     return path

@@ -57,7 +57,10 @@ class TrainSettings(Settings):
         10, ge=1, unit="steps", kind="machine", text="steps that one training record is the mean of"
     )
     sample_takes: int = setting(
-        2, ge=0, kind="machine", text="takes that the best model so far plays into samples/ at the end of training; 0 for none"
+        2,
+        ge=0,
+        kind="machine",
+        text="takes that the best model so far plays into samples/ at the end of training; 0 for none",
     )
     sample_every_steps: int = setting(
         0, ge=0, unit="steps", kind="machine", text="steps between takes while training; 0 for the end only"

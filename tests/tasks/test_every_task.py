@@ -1,20 +1,16 @@
 """What every task promises, whichever it is."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from small_runs import make_corpus, small_config
 
 from etude.data.corpus import Corpus
 from etude.models import build_model
 from etude.optim import build_optimizer
 from etude.tasks import TASKS, build_task
 from etude.tokens import build_tokenizer
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
-from small_runs import make_corpus, small_config
 
 TOK = build_tokenizer("performance")
 

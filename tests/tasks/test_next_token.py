@@ -1,20 +1,15 @@
 """Next token: the evaluation is the mean over every target of the split, whatever the windows."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from small_runs import make_corpus, small_config
 from torch.nn import functional as F
 
 from etude.data.corpus import Corpus
 from etude.models import build_model
 from etude.tasks import build_task
 from etude.tokens import build_tokenizer
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
-from small_runs import make_corpus, small_config
 
 TOK = build_tokenizer("performance")
 
