@@ -98,8 +98,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, help="searched for *.mid")
     parser.add_argument("--files", type=int, default=150, help="how many files, evenly spread (default 150)")
-    parser.add_argument("--passes", type=int, default=7, help="counted passes (default 7)")
-    parser.add_argument("--peer-passes", type=int, default=2, help="counted passes of slow peers (default 2)")
+    parser.add_argument("--passes", type=int, default=7, help="counted passes, at least 1 (default 7)")
+    parser.add_argument(
+        "--peer-passes", type=int, default=2, help="counted passes of slow peers, 0 for none (default 2)"
+    )
     parser.add_argument("--without", default="midi_score", help="skip names with this in them (default midi_score)")
     parser.add_argument("--processor", type=Path, help="a checkout of midi-neural-processor")
     arguments = parser.parse_args()
@@ -130,6 +132,8 @@ def main() -> None:
     print("| | ms a file | notes/s | times the bare parse | times ours | ids a note |")
     print("|---|--:|--:|--:|--:|--:|")
     for name, passes in taken.items():
+        if not passes:
+            continue
         seconds = statistics.median(passes)
         told = f"{ids[name] / notes:.2f}" if ids[name] else ""
         print(

@@ -1,5 +1,6 @@
-"""What all tests share: the data beside the repository, and how hypothesis searches."""
+"""What all tests share: the data beside the repository, folders of their own, and how hypothesis searches."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there: this test needs the shared music data")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folders_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep runs and caches out of the user's folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ETUDE_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield

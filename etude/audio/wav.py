@@ -1,7 +1,7 @@
 """WAV files to arrays and back, with the standard library.
 
-Samples are float32 from -1 to 1, shape (channels, samples). Files are written with 16 bits; whole-number
-samples of 8, 16, 24 and 32 bits are read.
+Samples are float32 from -1 to 1, of shape (S,) with one channel and (2, S) with two. Files are written with
+16 bits; whole-number samples of 8, 16, 24 and 32 bits are read.
 """
 
 import wave
@@ -20,7 +20,7 @@ def read_wav(path: Path | str) -> tuple[np.ndarray, int]:
     """Read a WAV file.
 
     Returns:
-        Samples, float32 (channels, samples), and the sample rate in Hz.
+        Samples, float32 (S,), or (channels, S) when there are more than one, and the sample rate in Hz.
 
     Raises:
         EtudeError: the file cannot be read, is no WAV file, or holds samples that are not whole numbers.
@@ -35,6 +35,8 @@ def read_wav(path: Path | str) -> tuple[np.ndarray, int]:
     except OSError as error:
         raise EtudeError(f"{path}: cannot be read: {error.strerror or error}") from error
     samples = _from_bytes(data[: len(data) // (width * num_channels) * width * num_channels], width)
+    if num_channels == 1:
+        return samples, rate_hz
     return np.ascontiguousarray(samples.reshape(-1, num_channels).T), rate_hz
 
 
@@ -53,15 +55,17 @@ def write_wav(path: Path | str, samples: np.ndarray, sample_rate_hz: int) -> Non
 
     Args:
         path: the file.
-        samples: (samples,) or (channels, samples), from -1 to 1; what is louder is cut off.
-        sample_rate_hz: samples a second.
+        samples: (S,) or (channels, S), from -1 to 1; what is louder is cut off.
+        sample_rate_hz: samples a second, > 0.
 
     Raises:
-        EtudeError: samples are not numbers, have another shape, or the file cannot be written.
+        EtudeError: samples are not finite, have another shape, or the file cannot be written.
     """
     samples = np.atleast_2d(samples)
     if samples.ndim != 2 or not 1 <= len(samples) <= 0xFFFF:
-        raise EtudeError(f"{path}: samples of shape {samples.shape}, expected (samples,) or (channels, samples)")
+        raise EtudeError(f"{path}: samples of shape {samples.shape}, expected (S,) or (channels, S)")
+    if sample_rate_hz < 1:
+        raise EtudeError(f"{path}: sample_rate_hz = {sample_rate_hz}, expected 1 or more samples a second")
     if not np.isfinite(samples).all():
         raise EtudeError(f"{path}: some samples are not finite numbers; nothing was written")
     with files.draft(path) as temporary, wave.open(str(temporary), "wb") as file:

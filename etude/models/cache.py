@@ -23,9 +23,24 @@ class Layer:
         relative_HKS: relative embeddings by slot, see ``decode.py``; None with rotary positions.
     """
 
+    attention_norm: object
+    qkv: Tensor
+    out: Tensor
+    feed_forward_norm: object
+    up: Tensor
+    down: Tensor
+    activate: object
     key_HBKS: Tensor
     value_HBSK: Tensor
     relative_HKS: Tensor | None
+    keys: Tensor = None
+    values: Tensor = None
+    shape: tuple = None
+
+    def __post_init__(self):
+        object.__setattr__(self,'keys',self.key_HBKS.flatten(0,1))
+        object.__setattr__(self,'values',self.value_HBSK.flatten(0,1))
+        object.__setattr__(self,'shape',tuple(self.key_HBKS.shape))
 
     def fill(self, key_BHTK: Tensor, value_BHTK: Tensor) -> None:
         """Store the last S of T tokens, the first of which has number 0."""

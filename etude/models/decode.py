@@ -10,6 +10,8 @@ Relative embeddings are read from a table of 2S columns, column j holding distan
 slot s the columns from S - s on are the distances of slots 0, 1, ... in order, wrapped round or not.
 """
 
+from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,6 +41,9 @@ def new_cache(model: "Decoder", batch_size: int, length: int, *, exact: bool = F
     slots, heads, width = min(length, settings.ctx_len), settings.num_heads, settings.head_width
     layers = [
         Layer(
+            attention_norm=_column_norm(block.attention_norm),qkv=block.attention.qkv.weight,out=block.attention.out.weight,
+            feed_forward_norm=_column_norm(block.feed_forward_norm),up=block.feed_forward.up.weight,down=block.feed_forward.down.weight,
+            activate=partial(activate,kind=settings.feed_forward,dim=0),
             key_HBKS=weight.new_zeros(heads, batch_size, width, slots),
             value_HBSK=weight.new_zeros(heads, batch_size, slots, width),
             relative_HKS=_relative_by_slot(block.attention.relative, slots),
@@ -93,39 +98,38 @@ def step(model: "Decoder", ids_B: Tensor, cache: Cache | ExactCache) -> Tensor:
         return torch.cat([step(model, ids_B[row : row + 1], own) for row, own in enumerate(cache.rows)])
     position = cache.num_tokens
     cache.count(1)
+    slot, used = position % cache.num_slots, min(position + 1, cache.num_slots)
+    angles = None if cache.angles is None else (cache.angles[0][position], cache.angles[1][position])
     x_DB = F.embedding(ids_B, model.embedding.weight).T.contiguous()
-    for block, layer in zip(model.blocks, cache.layers, strict=True):
-        x_DB = _step_block(block, layer, x_DB, position, cache.angles)
-    return torch.mm(model.head_weight, _normalise(model.norm, x_DB)).T.float().contiguous()
+    for layer in cache.layers:
+        qkv_EB = torch.mm(layer.qkv, layer.attention_norm(x_DB))
+        attended_EB = _attend(layer, qkv_EB, slot, used, angles)
+        x_DB = torch.addmm(x_DB, layer.out, attended_EB)
+        inner_FB = torch.mm(layer.up, layer.feed_forward_norm(x_DB))
+        x_DB = torch.addmm(x_DB, layer.down, layer.activate(inner_FB))
+    return torch.mm(model.head_weight, _column_norm(model.norm)(x_DB)).T.float().contiguous()
 
 
-def _step_block(block: Block, layer: Layer, x_DB: Tensor, position: int, angles) -> Tensor:
-    qkv_EB = torch.mm(block.attention.qkv.weight, _normalise(block.attention_norm, x_DB))
-    attended_EB = _attend(layer, qkv_EB, position, angles)
-    x_DB = torch.addmm(x_DB, block.attention.out.weight, attended_EB)
-    feed_forward = block.feed_forward
-    inner_FB = torch.mm(feed_forward.up.weight, _normalise(block.feed_forward_norm, x_DB))
-    return torch.addmm(x_DB, feed_forward.down.weight, activate(inner_FB, feed_forward.kind, dim=0))
-
-
-def _attend(layer: Layer, qkv_EB: Tensor, position: int, angles: tuple[Tensor, Tensor] | None) -> Tensor:
+def _attend(layer: Layer, qkv_EB: Tensor, slot: int, used: int, angles: tuple[Tensor, Tensor] | None) -> Tensor:
     """Store the keys and values of one token a row; return what its queries find (HK, B)."""
-    heads, batch, width, num_slots = layer.key_HBKS.shape
-    slot, used = position % num_slots, min(position + 1, num_slots)
-    q_HKB, k_HKB, v_HKB = qkv_EB.view(3, heads, width, batch)
-    if angles is not None:
-        q_HKB, k_HKB = _turn(qkv_EB.view(3, heads, width, batch)[:2], angles[0][position], angles[1][position])
-    layer.key_HBKS[..., slot] = k_HKB.mT
-    layer.value_HBSK[:, :, slot] = v_HKB.mT
+    heads, batch, width, num_slots = layer.shape
+    qkv = qkv_EB.view(3, heads, width, batch)
+    if angles is None:
+        q_HKB, k_HKB, v_HKB = qkv.unbind()
+    else:
+        q_HKB, k_HKB = _turn(qkv[:2], *angles)
+        v_HKB = qkv[2]
+    layer.key_HBKS.select(3, slot).copy_(k_HKB.mT)
+    layer.value_HBSK.select(2, slot).copy_(v_HKB.mT)
     q = q_HKB.mT.reshape(heads * batch, 1, width)
-    keys, values = layer.key_HBKS.flatten(0, 1)[..., :used], layer.value_HBSK.flatten(0, 1)[:, :used]
+    keys, values = layer.keys[:, :, :used], layer.values[:, :used]
     if layer.relative_HKS is None:
         logits = torch.bmm(q, keys)
     else:
         start, scale = num_slots - slot, width**-0.5
-        by_distance = torch.bmm(q.view(heads, batch, width), layer.relative_HKS[..., start : start + used])
+        by_distance = torch.bmm(q.view(heads, batch, width), layer.relative_HKS[:, :, start : start + used])
         logits = torch.baddbmm(by_distance.view(heads * batch, 1, used), q, keys, beta=scale, alpha=scale)
-    attended = torch.bmm(torch.softmax(logits, dim=-1), values)
+    attended = torch.bmm(torch.softmax(logits, -1), values)
     return attended.view(heads, batch, width).mT.reshape(heads * width, batch)
 
 
@@ -136,8 +140,12 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.mul(x, cos).addcmul_(swapped, sin)
 
 
-def _normalise(norm: nn.Module, x_DB: Tensor) -> Tensor:
+def _column_norm(norm: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return what normalises columns (D, B) as ``norm`` does rows."""
     if isinstance(norm, nn.LayerNorm):
-        return F.layer_norm(x_DB.T, norm.normalized_shape, norm.weight, norm.bias, norm.eps).T
-    mean_square = torch.linalg.vecdot(x_DB, x_DB, dim=0).div_(x_DB.shape[0])
-    return (x_DB * torch.rsqrt(mean_square.add_(EPS))).mul_(norm.weight[:, None])
+        return lambda x_DB: F.layer_norm(x_DB.T, norm.normalized_shape, norm.weight, norm.bias, norm.eps).T
+    width = len(norm.weight)
+    # x / sqrt(|x|^2 / D + EPS) * w  =  x / hypot(|x|, sqrt(D EPS)) * (w sqrt(D)), in four small operations
+    floor = norm.weight.new_tensor([(width * EPS) ** 0.5])
+    gain_D1 = (norm.weight.detach() * width**0.5)[:, None]
+    return lambda x_DB: torch.mul(x_DB, gain_D1).div_(torch.hypot(torch.linalg.vector_norm(x_DB, dim=0), floor))

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from etude.music.columns import MAX_TICK
 from etude.music.score import TEXT_KINDS, WHOLE_PIECE, Columns, Score
 
-MAX_TICK = 2**31 - 1
 # of each table: column, lowest and highest value
 _RANGES = {
     "notes": (

@@ -31,6 +31,9 @@ TEXT_KINDS = (
 )
 """Kinds of text in the order of their meta events in a MIDI file, from 1."""
 
+MAX_TICK = 2**31 - 1
+"""The last tick that a column holds."""
+
 WHOLE_PIECE = -1
 """The track of a text that belongs to no single track."""
 

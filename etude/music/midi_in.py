@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from etude.errors import MidiError
+from etude.music.columns import MAX_TICK
 from etude.music.midi_parts import Part, pair_notes, parts_of
 from etude.music.midi_text import decode_text
 from etude.music.score import (
@@ -25,7 +26,7 @@ from etude.music.score import (
     Track,
 )
 from etude.music.smf import Meta
-from etude.music.smf_events import MAX_TICK, Events
+from etude.music.smf_events import Events
 
 DRUM_CHANNEL = 9
 TRACK_NAME, TEMPO, TIME_SIGNATURE, KEY_SIGNATURE = 0x03, 0x51, 0x58, 0x59
@@ -85,9 +86,7 @@ def assemble(
         tables["controls"] = controls
     if len(pitch_bends):
         tables["pitch_bends"] = pitch_bends
-    tracks = tuple(
-        Track(part.program, part.channel == DRUM_CHANNEL, names.get(part.source, "")) for part in parts
-    )
+    tracks = tuple(Track(part.program, part.channel == DRUM_CHANNEL, names.get(part.source, "")) for part in parts)
     return Score(ppq, notes, tracks, **tables)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from etude.errors import MidiError
 from etude.music.check import check_score
 from etude.music.midi_in import DRUM_CHANNEL, KEY_SIGNATURE, TEMPO, TIME_SIGNATURE, TRACK_NAME
-from etude.music.score import TEXT_KINDS, WHOLE_PIECE, Score
+from etude.music.score import TEXT_KINDS, WHOLE_PIECE, Controls, Notes, PitchBends, Score
 
 _LARGEST_DELTA = 0x0FFFFFFF
 _BANK_SELECT = (0, 32)
@@ -26,7 +26,7 @@ _TEXT, _CONTROL, _PROGRAM, _NOTE_END, _NOTE_BEGIN, _EMPTY_NOTE_END = range(6)
 
 
 class _Rows(NamedTuple):
-    """Events of three bytes, or of the bytes of a blob when ``data1`` is -1 - the blob's index."""
+    """Events of three bytes; where ``data1`` is -1 - i they are the bytes of the i-th blob instead."""
 
     chunk: np.ndarray
     tick: np.ndarray
@@ -48,9 +48,8 @@ def bytes_of(score: Score) -> bytes:
     if score.ppq > 0x7FFF:
         raise MidiError(f"ppq = {score.ppq}: MIDI holds at most 32767 ticks per quarter note; use edit.resample_ppq")
     channels = _channels(score)
-    blobs = _Blobs()
-    parts = [*_blob_rows(score, channels, blobs), _controls(score, channels), _bends(score, channels)]
-    parts += _note_rows(score, channels)
+    blobs = _blobs(score, channels)
+    parts = [blobs.rows(), *_plain_rows(score, channels)]
     rows = _Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     chunks = _chunks(rows, blobs.content, len(score.tracks) + 1)
     header = b"MThd" + b"".join(
@@ -95,9 +94,9 @@ class _Blobs:
         return _Rows(chunk, tick, rank, np.zeros_like(tick), -1 - np.arange(len(tick)), np.zeros_like(tick))
 
 
-def _blob_rows(score: Score, channels: np.ndarray, blobs: _Blobs) -> list[_Rows]:
+def _blobs(score: Score, channels: np.ndarray) -> _Blobs:
     """Collect names, texts, tempos, signatures and programs."""
-    texts = score.texts
+    blobs, texts = _Blobs(), score.texts
     named = {track for track, kind in zip(texts.track.tolist(), texts.kind, strict=True) if kind == "track_name"}
     for index, track in enumerate(score.tracks):
         # an empty name is written when another name follows, which would else be taken for it
@@ -117,7 +116,7 @@ def _blob_rows(score: Score, channels: np.ndarray, blobs: _Blobs) -> list[_Rows]
     for index, (track, tick) in enumerate(zip(score.tracks, _program_ticks(score), strict=True)):
         blobs.add(index + 1, tick, _PROGRAM, bytes([0xC0 | int(channels[index]), track.program]))
     _add_fillers(score, blobs)
-    return [blobs.rows()]
+    return blobs
 
 
 def _program_ticks(score: Score) -> list[int]:
@@ -135,50 +134,41 @@ def _add_fillers(score: Score, blobs: _Blobs) -> None:
     """Break rests that are too long for one delta time by events that say nothing."""
     notes = score.notes
     ends = notes.onset_tick.astype(np.int64) + notes.duration_tick
-    columns = (score.controls, score.pitch_bends, score.texts, score.tempos, score.time_signatures, score.key_signatures)
-    last = max([int(ends.max(initial=0)), *(int(table.tick.max(initial=0)) for table in columns)])
+    names = ("tempos", "time_signatures", "key_signatures", "controls", "pitch_bends", "texts")
+    last = max([int(ends.max(initial=0)), *(int(getattr(score, name).tick.max(initial=0)) for name in names)])
     for tick in range(_LARGEST_DELTA, last, _LARGEST_DELTA):
         for chunk in range(len(score.tracks) + 1):
             blobs.meta(chunk, tick, 0x7F, b"")
 
 
-def _of_track(track: np.ndarray, channels: np.ndarray, tick: np.ndarray, rank: np.ndarray | int, *, status: int, **data):
-    """Return rows of one kind of event."""
-    size = len(track)
-    return _Rows(
-        track.astype(np.int64) + 1,
-        tick.astype(np.int64),
-        np.broadcast_to(np.asarray(rank, np.int64), size),
-        status | channels[track],
-        data["data1"].astype(np.int64),
-        np.broadcast_to(np.asarray(data["data2"], np.int64), size),
-    )
+def _rows(
+    status: int, channels: np.ndarray, table: Notes | Controls | PitchBends, *, data: tuple, at: tuple | None = None
+) -> _Rows:
+    """Return the rows of one kind of event.
+
+    Args:
+        status: its status byte for channel 0.
+        channels: the channel of each track.
+        table: has a row an event, and its track.
+        data: the two data bytes, each a column or one number.
+        at: tick and rank; by default the table's ticks, as controls.
+    """
+    tick, rank = at or (table.tick, _CONTROL)
+    columns = (table.track + 1, tick, rank, status | channels[table.track], *data)
+    return _Rows(*(np.broadcast_to(np.asarray(column, np.int64), len(table)) for column in columns))
 
 
-def _controls(score: Score, channels: np.ndarray) -> _Rows:
-    table = score.controls
-    return _of_track(
-        table.track, channels, table.tick, _CONTROL, status=0xB0, data1=table.number, data2=table.value
-    )
-
-
-def _bends(score: Score, channels: np.ndarray) -> _Rows:
-    table = score.pitch_bends
-    value = table.value + 8192
-    return _of_track(
-        table.track, channels, table.tick, _CONTROL, status=0xE0, data1=value & 0x7F, data2=value >> 7
-    )
-
-
-def _note_rows(score: Score, channels: np.ndarray) -> list[_Rows]:
-    notes = score.notes
+def _plain_rows(score: Score, channels: np.ndarray) -> list[_Rows]:
+    """Return controls, bends and both ends of notes."""
+    notes, controls, bends = score.notes, score.controls, score.pitch_bends
+    bend = bends.value + 8192
     end_tick = notes.onset_tick.astype(np.int64) + notes.duration_tick
     end_rank = np.where(notes.duration_tick == 0, _EMPTY_NOTE_END, _NOTE_END)
     return [
-        _of_track(notes.track, channels, end_tick, end_rank, status=0x80, data1=notes.pitch, data2=64),
-        _of_track(
-            notes.track, channels, notes.onset_tick, _NOTE_BEGIN, status=0x90, data1=notes.pitch, data2=notes.velocity
-        ),
+        _rows(0xB0, channels, controls, data=(controls.number, controls.value)),
+        _rows(0xE0, channels, bends, data=(bend & 0x7F, bend >> 7)),
+        _rows(0x80, channels, notes, data=(notes.pitch, 64), at=(end_tick, end_rank)),
+        _rows(0x90, channels, notes, data=(notes.pitch, notes.velocity), at=(notes.onset_tick, _NOTE_BEGIN)),
     ]
 
 

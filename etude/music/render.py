@@ -25,6 +25,7 @@ import numpy as np
 from etude.audio.resample import resample
 from etude.audio.wav import write_wav
 from etude.errors import EtudeError, MissingExtraError
+from etude.music.check import MAX_TICK
 from etude.music.edit import extend_by_pedal, select_tracks, trim
 from etude.music.midi import midi_bytes
 from etude.music.score import WHOLE_PIECE, Score
@@ -79,8 +80,7 @@ def render(
     if not len(score.notes):
         silence = np.zeros(round(_SILENCE_SEC * sample_rate_hz), np.float32)
         return np.stack([silence, silence]) if stereo else silence
-    sounding = extend_by_pedal(score)
-    end_sec = sounding.duration_sec
+    end_sec = extend_by_pedal(score).duration_sec
     if end_sec > MAX_SEC:
         raise EtudeError(f"the piece lasts {end_sec:,.0f} s, expected at most {MAX_SEC:,.0f}; cut it with edit.trim")
 
@@ -131,7 +131,7 @@ def _soundfont(path: Path | str | None) -> tuple[Path, bytes]:
         spec = find_spec("pretty_midi")
         path = Path(spec.origin).parent / "TimGM6mb.sf2" if spec and spec.origin else None
         if path is None or not path.is_file():
-            raise MissingExtraError("rendering needs a soundfont; name an .sf2 file, or run: pip install 'etude[audio]'")
+            raise MissingExtraError("rendering needs a soundfont; name one, or run: pip install 'etude[audio]'")
     path = Path(path)
     try:
         bank = path.read_bytes()
@@ -170,7 +170,7 @@ def _prepared(score: Score, end_sec: float) -> Score:
     stop_sec = end_sec + TAIL_SEC
     score = trim(score, 0.0, stop_sec)
     notes, texts = score.notes, score.texts
-    tick = int(score.tempo_map.sec_to_tick(stop_sec))
+    tick = min(int(score.tempo_map.sec_to_tick(stop_sec)), MAX_TICK)
     texts = texts.replace(
         tick=np.append(texts.tick, tick),
         kind=(*texts.kind, "text"),

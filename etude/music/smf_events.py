@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from etude.errors import MidiError
+from etude.music.columns import MAX_TICK
 from etude.music.smf import Meta, ProgramChange, Walk, damaged
-
-MAX_TICK = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,8 @@ def read_events(walk: Walk) -> Events:
         data1=low_bytes[1::3].copy(),
         data2=low_bytes[2::3].copy(),
         programs=walk.programs,
-        metas=[
-            meta._replace(tick=int(total[index] - before[meta.source]) + meta.tick)
-            for index, meta in walk.metas
-        ],
-        end_tick=[
-            int(total[index] - at) + wait for (index, wait), at in zip(walk.ends, before, strict=True)
-        ],
+        metas=[meta._replace(tick=int(total[index] - before[meta.source]) + meta.tick) for index, meta in walk.metas],
+        end_tick=[int(total[index] - at) + wait for (index, wait), at in zip(walk.ends, before, strict=True)],
     )
 
 

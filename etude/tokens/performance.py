@@ -130,7 +130,9 @@ class PerformanceTokenizer:
             end_tick = sustained_end_tick(score.controls, end_tick, notes.track if len(score.tracks) > 1 else None)
         sec = score.tempo_map.tick_to_sec(np.concatenate([notes.onset_tick, end_tick]))
         _refuse_impossible(notes, last_sec=float(np.maximum.reduce(sec)))
-        step = (sec * STEPS_PER_SEC + 0.5).astype(np.int32)
+        sec *= STEPS_PER_SEC
+        sec += 0.5
+        step = sec.astype(np.int32)
         return ids_of_events(sorted_events(step[: len(notes)], step[len(notes) :], notes.pitch, notes.velocity >> 2))
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> Score:

@@ -105,16 +105,16 @@ def ids_of_events(events: np.ndarray) -> np.ndarray:
     louder = np.zeros(len(events), np.int32)
     louder[ons[1:]] = level[1:] != level[:-1]
     louder[ons[0]] = 1
-    place = (shifts + louder + np.int32(1)).cumsum()
-    place -= 1
-    # what nothing below overwrites are the full seconds of long gaps; every event writes a velocity and a
-    # shift whether it has them or not, for then they fall on places that are written again further down
+    place = np.zeros(len(events) + 1, np.int64)
+    (shifts + louder + np.int32(1)).cumsum(out=place[1:])
+    # place 0 is spare; every event writes a velocity and a shift, whether it has them or not, for then they
+    # fall on places that are written again further down; what is not written is the full seconds of long gaps
     ids = np.full(int(place[-1]) + 1, LONGEST_SHIFT_ID, np.int32)
-    ids[place[ons] - 1] = level + VELOCITY
-    ids[place - louder - 1] = gap - shifts * np.int32(LONGEST_SHIFT) + np.int32(LONGEST_SHIFT_ID)
+    ids[place[1:][ons] - 1] = level + VELOCITY
+    ids[place[:-1] + shifts] = gap - shifts * np.int32(LONGEST_SHIFT) + np.int32(LONGEST_SHIFT_ID)
     # an event has the bits 0 or 1, pitch where its id has 1 or 0, pitch
-    ids[place] = ((bits >> 5) & 255) ^ NOTE_OFF
-    return ids
+    ids[place[1:]] = ((bits >> 5) & 255) ^ NOTE_OFF
+    return ids[1:]
 
 
 def notes_of_ids(ids: np.ndarray) -> Told:

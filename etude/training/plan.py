@@ -9,7 +9,7 @@ import torch
 from etude.config import RunConfig
 from etude.data.builtin import open_corpus
 from etude.models import build_model
-from etude.models.sizes import flops_per_token, step_memory_bytes
+from etude.models.sizes import flops_per_token, num_parameters, step_memory_bytes
 from etude.optim import build_optimizer
 from etude.runs.find import runs_root
 from etude.runs.identity import run_id
@@ -33,9 +33,7 @@ def plan_training(config: RunConfig) -> dict[str, Any]:
     tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
     device = torch.device(config.train.device)
     precision = resolve_precision(config.train.precision, device)
-    with torch.device("meta"):
-        model = build_model(config.model, tokenizer.vocab_size)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    parameters = num_parameters(config.model, tokenizer.vocab_size)
     rows = config.train.batch_tokens // config.model.ctx_len
     micro = micro_rows(rows, config.model.ctx_len, config.train.micro_batch_tokens)
     step_seconds = (
