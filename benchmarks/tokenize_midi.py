@@ -1,6 +1,6 @@
 """MIDI files to token ids on one core, ours beside the peers' in one run.
 
-    python benchmarks/tokenize_midi.py build/data/asap [--files 150] [--passes 7] [--processor DIR]
+    python benchmarks/tokenize_midi.py build/data/asap [--files 600] [--passes 7] [--processor DIR]
 
 Every contender goes from paths to lists or arrays of ids. Passes are interleaved, so that a busy machine slows
 all of them; what is compared is processor time, not the clock on the wall, and the median pass counts. The
@@ -97,7 +97,7 @@ def main() -> None:
     """Run and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, help="searched for *.mid")
-    parser.add_argument("--files", type=int, default=150, help="how many files, evenly spread (default 150)")
+    parser.add_argument("--files", type=int, default=600, help="how many files, evenly spread (default 600)")
     parser.add_argument("--passes", type=int, default=7, help="counted passes, at least 1 (default 7)")
     parser.add_argument(
         "--peer-passes", type=int, default=2, help="counted passes of slow peers, 0 for none (default 2)"

@@ -47,7 +47,7 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
         raise EtudeError(f"sample rate {to_hz} has no simple ratio to {from_hz}; take 22050, 44100 or 48000")
     kernel = _kernel(up, down, half)
     length = samples.shape[-1]
-    num_blocks = -(-length // down)
+    num_blocks = max(-(-length // down), 1)
     padding = [(0, 0)] * (samples.ndim - 1) + [(half, num_blocks * down - length + half)]
     padded = np.pad(samples, padding)
     windows = np.lib.stride_tricks.sliding_window_view(padded, down + 2 * half, axis=-1)[..., ::down, :]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from etude.models.cache import Layer
+from etude.models.cache import LayerCache
 from etude.models.positions import RelativeEmbeddings, RotaryAngles, split_heads
 from etude.models.relative_attention import relative_attention
 from etude.models.settings import DecoderSettings
@@ -38,13 +38,13 @@ class Attention(nn.Module):
         else:
             self.rotary = RotaryAngles(settings.head_width, settings.rope_base)
 
-    def forward(self, x_BTD: Tensor, layer: Layer | None = None) -> Tensor:
-        """Attend within ``x_BTD``; an empty ``layer`` of a cache is filled with the keys and values."""
+    def forward(self, x_BTD: Tensor, cache: LayerCache | None = None) -> Tensor:
+        """Attend within ``x_BTD``; an empty ``cache`` is filled with the keys and values."""
         num_tokens = x_BTD.shape[1]
         angles = None if self.rotary is None else self.rotary(num_tokens, x_BTD.device)
         q_BHTK, k_BHTK, v_BHTK = split_heads(self.qkv(x_BTD), self.num_heads, angles)
-        if layer is not None:
-            layer.fill(k_BHTK, v_BHTK)
+        if cache is not None:
+            cache.fill(k_BHTK, v_BHTK)
         if self.relative is not None:
             table_HTK = self.relative(num_tokens)
             out_BHTK = relative_attention(q_BHTK, k_BHTK, v_BHTK, table_HTK, window=self.window)

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from etude.models.attention import Attention
-from etude.models.cache import Layer
+from etude.models.cache import LayerCache
 from etude.models.precision import product_dtype
 from etude.models.settings import DecoderSettings
 
@@ -116,9 +116,9 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(settings)
         self.dropout = settings.dropout
 
-    def forward(self, x_BTD: Tensor, layer: Layer | None = None) -> Tensor:
-        """Transform ``x_BTD``; see ``Attention.forward`` for ``layer``."""
-        x_BTD = x_BTD + self._drop(self.attention(self.attention_norm(x_BTD), layer))
+    def forward(self, x_BTD: Tensor, cache: LayerCache | None = None) -> Tensor:
+        """Transform ``x_BTD``; an empty ``cache`` is filled."""
+        x_BTD = x_BTD + self._drop(self.attention(self.attention_norm(x_BTD), cache))
         return x_BTD + self._drop(self.feed_forward(self.feed_forward_norm(x_BTD)))
 
     def _drop(self, x_BTD: Tensor) -> Tensor:

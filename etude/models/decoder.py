@@ -7,13 +7,16 @@ Weights are float32; under autocast products run in its dtype while the residual
 but layer normalisation.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.models import decode
 from etude.models.blocks import Block, build_norm
-from etude.models.cache import Cache, ExactCache
+from etude.models.cache import LayerCache
+from etude.models.decode import Cache, ExactCache
 from etude.models.loss import cross_entropy, score_targets
 from etude.models.settings import DecoderSettings
 
@@ -58,14 +61,13 @@ class Decoder(nn.Module):
         """Weights of the head (V, D)."""
         return self.embedding.weight if self.head is None else self.head.weight
 
-    def hidden(self, ids_BT: Tensor, cache: Cache | None = None) -> Tensor:
-        """Return the normalised states (B, T, D) that the head reads; an empty ``cache`` is filled."""
+    def hidden(self, ids_BT: Tensor, caches: Sequence[LayerCache] | None = None) -> Tensor:
+        """Return the normalised states (B, T, D) that the head reads; empty ``caches``, one a block, are filled."""
         x_BTD = self.embedding(ids_BT)
         if self.settings.dropout:
             x_BTD = F.dropout(x_BTD, self.settings.dropout, self.training)
-        layers = [None] * len(self.blocks) if cache is None else cache.layers
-        for block, layer in zip(self.blocks, layers, strict=True):
-            x_BTD = block(x_BTD, layer)
+        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+            x_BTD = block(x_BTD, cache)
         return self.norm(x_BTD)
 
     def forward(self, ids_BT: Tensor) -> Tensor:

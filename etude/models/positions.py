@@ -114,6 +114,7 @@ class RelativeEmbeddings(nn.Module):
 
     def __init__(self, num_heads: int, num_distances: int, head_width: int, *, shared: bool):
         super().__init__()
+        self.num_heads = num_heads
         self.table_HRK = nn.Parameter(torch.empty(1 if shared else num_heads, num_distances, head_width))
 
     def forward(self, num_distances: int) -> Tensor:

@@ -143,7 +143,7 @@ def resample(score: Score, ppq: int) -> Score:
     """Express a piece in another number of ticks per quarter note.
 
     Every time goes to the nearest new tick, so it moves by half a tick at most. A note that would vanish is
-    one tick long, so its end moves by one at most. A multiple of the old number changes nothing that is heard.
+    one tick long, so its end moves by one and a half at most. A multiple of the old number loses nothing.
 
     Raises:
         ValueError: the number is not one from 1 to 32,767, which MIDI can hold, or a tick would leave 31 bits.

@@ -6,8 +6,9 @@ meant to sound is not known.
 
 A *part* becomes a track of the Score: the notes of one voice and program. A control or pitch bend goes to
 the part of the program in force; if that has no notes, to the part of the voice's next note, else of its
-last. If its voice has no notes, it goes to the first part on its channel; if there is none it cannot be
-heard and is left out, except that a track of the file all on one channel becomes a part without notes.
+last. If its voice has no notes, it goes to the first part on its channel, or is left out, because it cannot
+be heard, where there is none. A track of the file with no notes, all on one channel, that chooses a program
+or has the channel to itself becomes a part without notes.
 """
 
 from collections import Counter
@@ -138,12 +139,11 @@ def _homes_of_silent(
     crowded = Counter(voice // 16 for voice in [*home, *silent])
     homes = {}
     for voice in silent:
-        if voice % 16 in of_channel:
-            homes[voice] = of_channel[voice % 16]
-        elif crowded[voice // 16] == 1:
+        is_alone = crowded[voice // 16] == 1
+        if is_alone and (voice in changes or voice % 16 not in of_channel):
             homes[voice] = voice * 128 + (changes[voice][-1].program if voice in changes else 0)
         else:
-            homes[voice] = -1
+            homes[voice] = of_channel.get(voice % 16, -1)
     return homes
 
 

@@ -252,7 +252,7 @@ def test_a_negative_number_of_notes_is_refused():
 
 
 @given(scores(), st.sampled_from([1, 10, 96, 220, 480, 32767]))
-def test_another_resolution_moves_times_by_half_a_tick_and_ends_by_one(score, ppq):
+def test_another_resolution_moves_times_by_half_a_tick_and_ends_by_one_and_a_half(score, ppq):
     other = resample(score, ppq)
     assert other.ppq == ppq
     assert check_score(other) == []
@@ -260,7 +260,7 @@ def test_another_resolution_moves_times_by_half_a_tick_and_ends_by_one(score, pp
     onset = np.sort(other.notes.onset_tick) * score.ppq - np.sort(score.notes.onset_tick) * ppq
     assert 2 * np.abs(onset).max(initial=0) <= score.ppq
     ends, was = (s.notes.onset_tick.astype(np.int64) + s.notes.duration_tick for s in (other, score))
-    assert np.abs(np.sort(ends) * score.ppq - np.sort(was) * ppq).max(initial=0) <= score.ppq
+    assert 2 * np.abs(np.sort(ends) * score.ppq - np.sort(was) * ppq).max(initial=0) <= 3 * score.ppq
     assert (other.notes.duration_tick > 0).sum() == (score.notes.duration_tick > 0).sum()
 
 
