@@ -78,6 +78,8 @@ def test_the_machine_settings_are_the_ones_that_do_not_change_results():
         "train.checkpoint_every_minutes",
         "train.keep_checkpoints",
         "train.log_every_steps",
+        "train.sample_takes",
+        "train.sample_every_steps",
         "train.device",
     ]
 

@@ -16,7 +16,7 @@ from etude.metrics import lm
 from etude.metrics.ngram import NGram
 from etude.model_folder import load
 from etude.recipes import recipe
-from etude.tokens import tokenizer_class
+from etude.tokens import tokenizer_of
 from etude.training.plan import seconds_per_step
 
 _BASELINES = {"bigram": 2, "5-gram": 5}
@@ -61,7 +61,7 @@ def demo_config(corpus: Corpus, *, minutes: float, seed: int, device: str) -> Ru
 
 def baseline_scores(config: RunConfig, corpus: Corpus) -> list[dict[str, Any]]:
     """Score counting models, trained on the same tokens, on the same validation tokens."""
-    tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
+    tokenizer = tokenizer_of(config.data.tokenizer)
     shards = tokenize(corpus, tokenizer)
     train_rows, valid_rows = shards.split_rows("train"), shards.split_rows("valid")
     pieces = [shards.ids(row)[:-1] for row in train_rows]

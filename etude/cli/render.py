@@ -27,5 +27,5 @@ def run(
     from etude.music.render import render_wav
 
     score = read_midi(midi)
-    seconds = render_wav(score, out, sample_rate_hz=sample_rate_hz, soundfont=soundfont)
+    seconds = render_wav(score, out, sample_rate_hz=sample_rate_hz, soundfont=soundfont, stereo=True)
     report({"wav": str(out), "seconds": round(seconds, 3)}, as_json=as_json, lines=[f"{out}  {seconds:.1f} s"])

@@ -46,7 +46,7 @@ def bytes_of(score: Score) -> bytes:
     if problems:
         raise MidiError(f"{problems[0].where}: {problems[0].message}")
     if score.ppq > 0x7FFF:
-        raise MidiError(f"ppq = {score.ppq}: MIDI holds at most 32767 ticks per quarter note; use edit.resample_ppq")
+        raise MidiError(f"ppq = {score.ppq}: MIDI holds at most 32767 ticks per quarter note; use edit.resample")
     channels = _channels(score)
     blobs = _blobs(score, channels)
     parts = [blobs.rows(), *_plain_rows(score, channels)]

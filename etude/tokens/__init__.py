@@ -6,46 +6,37 @@ write a file here and a line in ``TOKENIZERS``; outside the package ``their.modu
 name does.
 """
 
-from importlib import import_module
 from typing import Any
 
 from etude.errors import TokenError
-from etude.settings import nearest
+from etude.registry import class_of_kind, parse_kind
+from etude.settings import Settings
 from etude.tokens.vocab import SCHEMA, VERSION
 
 TOKENIZERS = {"performance": "etude.tokens.performance:PerformanceTokenizer"}
 """Names to ``module:Class``; imported when they are used."""
 
 
-def tokenizer_class(kind: str) -> Any:
-    """Return the class that a name in ``TOKENIZERS``, or ``module:Class``, stands for.
+def tokenizer_of(settings: Settings) -> Any:
+    """Return the tokenizer of checked settings; ``settings.kind`` tells which.
 
     Raises:
-        TokenError: there is no such tokenizer.
+        SettingsError: there is no such tokenizer.
     """
-    target = TOKENIZERS.get(kind, kind)
-    if ":" not in target:
-        raise TokenError(f"tokenizer {kind!r}: no such tokenizer; {nearest(kind, TOKENIZERS)}")
-    module, _, name = target.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise TokenError(f"tokenizer {kind!r}: cannot be imported: {error}") from None
+    return class_of_kind(settings.kind, TOKENIZERS, where="tokenizer")(settings)
 
 
 def build_tokenizer(kind: str, **settings: Any) -> Any:
     """Return a tokenizer by its name, or ``module:Class``, with checked settings.
 
     Raises:
-        TokenError: there is no such tokenizer.
-        SettingsError: a setting is unknown or has a wrong value.
+        SettingsError: there is no such tokenizer, or a setting is unknown or has a wrong value.
 
     Example:
         >>> build_tokenizer("performance", pedal="ignore").vocab_size
         390
     """
-    cls = tokenizer_class(kind)
-    return cls(cls.settings_class.parse(settings, where="tokenizer"))
+    return tokenizer_of(parse_kind({"kind": kind} | settings, TOKENIZERS, where="tokenizer"))
 
 
 def tokenizer_from_json(described: dict[str, Any]) -> Any:

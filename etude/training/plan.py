@@ -13,7 +13,7 @@ from etude.models.sizes import flops_per_token, num_parameters, step_memory_byte
 from etude.optim import build_optimizer
 from etude.runs.find import runs_root
 from etude.runs.identity import run_id
-from etude.tokens import tokenizer_class
+from etude.tokens import tokenizer_of
 from etude.training.cadence import micro_rows
 from etude.training.precision import autocast_for, resolve_precision
 
@@ -30,7 +30,7 @@ def plan_training(config: RunConfig) -> dict[str, Any]:
         device, precision``. Times are an estimate from the speed of one matrix product on the device.
     """
     corpus = open_corpus(config.data.corpus)
-    tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
+    tokenizer = tokenizer_of(config.data.tokenizer)
     device = torch.device(config.train.device)
     precision = resolve_precision(config.train.precision, device)
     parameters = num_parameters(config.model, tokenizer.vocab_size)
@@ -65,7 +65,7 @@ def seconds_per_step(config: RunConfig) -> float:
     The model is thrown away afterwards; the first step, which warms up, does not count.
     """
     device = torch.device(config.train.device)
-    tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
+    tokenizer = tokenizer_of(config.data.tokenizer)
     model = build_model(config.model, tokenizer.vocab_size).to(device)
     optimizer = build_optimizer(config.optim, model)
     autocast = autocast_for(resolve_precision(config.train.precision, device), device)

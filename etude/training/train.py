@@ -25,7 +25,7 @@ from etude.randomness import seed_of
 from etude.runs.find import runs_root
 from etude.runs.run import open_run
 from etude.tasks import build_task
-from etude.tokens import tokenizer_class
+from etude.tokens import tokenizer_of
 from etude.training.cadence import is_due, is_finished, micro_rows
 from etude.training.checkpoint import TrainState, load_newest, save_checkpoint
 from etude.training.evaluate import evaluate, play_samples
@@ -82,7 +82,7 @@ def train(
     """
     budget, machine = config.train, config.train
     corpus = open_corpus(config.data.corpus)
-    tokenizer = tokenizer_class(config.data.tokenizer.kind)(config.data.tokenizer)
+    tokenizer = tokenizer_of(config.data.tokenizer)
     root = runs_root() if runs_dir is None else runs_dir
     opened = open_run(root, config, corpus.digest, tokenizer.hash, clear=clear, **(origin or {}))
     with opened as run, Signals() as signals:

@@ -119,7 +119,7 @@ def test_a_piece_without_notes_or_tracks_can_be_written():
         (Score.of([-1], [1], [60]), "notes.onset_tick[0]: onset_tick = -1, expected 0 to 2147483647"),
         (
             Score.of([0], [1], [60], ppq=40_000),
-            "ppq = 40000: MIDI holds at most 32767 ticks per quarter note; use edit.resample_ppq",
+            "ppq = 40000: MIDI holds at most 32767 ticks per quarter note; use edit.resample",
         ),
         (
             Score(480, time_signatures=TimeSignatures.of(tick=[0], numerator=[4], denominator=[6])),

@@ -2,10 +2,10 @@
 
 import pytest
 
-from etude.errors import TokenError
+from etude.errors import SettingsError, TokenError
 from etude.settings import Settings, setting
 from etude.tokens import build_tokenizer, tokenizer_from_json
-from etude.tokens.performance import PerformanceTokenizer
+from etude.tokens.performance import PerformanceSettings, PerformanceTokenizer
 from etude.tokens.vocab import Vocab, describe
 
 
@@ -15,10 +15,15 @@ class _Settings(Settings):
     verbose: bool = setting(False, text="say more", kind="machine")
 
 
+class PianoSettings(PerformanceSettings):
+    kind: str = f"{__name__}:PianoOnly"
+
+
 class PianoOnly(PerformanceTokenizer):
     """A tokenizer of somebody else, found by module and class."""
 
     kind = f"{__name__}:PianoOnly"
+    settings_class = PianoSettings
     revision = 7
 
 
@@ -58,10 +63,10 @@ def test_somebody_elses_tokenizer_works_wherever_a_name_does():
 
 
 def test_an_unknown_tokenizer_is_refused_with_the_nearest_name():
-    with pytest.raises(TokenError, match="did you mean 'performance'"):
+    with pytest.raises(SettingsError, match="did you mean 'performance'"):
         build_tokenizer("perfomance")
     for target in ("no_such_module:Class", "etude.tokens.performance:NoSuchClass"):
-        with pytest.raises(TokenError, match="cannot be imported"):
+        with pytest.raises(SettingsError, match="tokenizer.kind"):
             build_tokenizer(target)
 
 
