@@ -25,7 +25,7 @@ def small() -> RunConfig:
         model=_decoder(num_layers=6, model_dim=384, num_heads=6, ff_dim=1024, ctx_len=512, dropout=0.1),
         data=DataSettings(transpose_semitones=3),
         optim=OptimSettings(peak_lr=1e-3, warmup_steps=100, schedule_steps=4000),
-        train=TrainSettings(num_steps=4000, batch_tokens=8192, eval_every_steps=100),
+        train=TrainSettings(num_steps=4000, batch_tokens=8192, eval_every_steps=250, eval_pieces=24),
     )
 
 
