@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from etude.models.attention import Attention
 from etude.models.cache import LayerCache
-from etude.models.precision import product_dtype
+from etude.models.precision import product_dtype, sum_dtype
 from etude.models.settings import DecoderSettings
 
 EPS = 1e-5
@@ -51,7 +51,7 @@ class _RMSNorm(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         unit, scale, weight = ctx.saved_tensors
         product = grad * unit
-        grad_weight = product.flatten(0, -2).sum(0, dtype=torch.float32)
+        grad_weight = product.flatten(0, -2).sum(0, dtype=sum_dtype(product))
         mean = torch.mv(product.flatten(0, -2), weight.to(grad.dtype)).div_(unit.shape[-1]).view_as(scale)
         grad_unit = torch.mul(grad, weight.to(grad.dtype), out=product).addcmul_(unit, mean, value=-1)
         return grad_unit * scale, grad_weight.to(weight.dtype)

@@ -10,10 +10,10 @@ Matrix products run in autocast's dtype, the softmax in float32.
 import torch
 from torch import Tensor
 
-from etude.models.precision import product_dtype
+from etude.models.precision import product_dtype, sum_dtype
 
-_LOGITS_PER_CHUNK = 2**22
-"""Entries of one chunk's logits: 16 MB in float32."""
+_LOGITS_PER_CHUNK = 2**23
+"""Entries of one chunk's logits: 32 MB in float32."""
 
 
 def cross_entropy(
@@ -66,9 +66,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """sum_n scale_n * -ln softmax(hidden_n @ head.T)[target_n]."""
 
     @staticmethod
-    def forward(
-        ctx, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, scale_N: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, scale_N: Tensor) -> tuple[Tensor, Tensor]:
         dtype = product_dtype(hidden_ND)
         wants_hidden, wants_head = ctx.needs_input_grad[:2]
         with torch.autocast(hidden_ND.device.type, enabled=False):
@@ -76,7 +74,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             total = torch.zeros((), device=hidden_ND.device)
             num_correct = torch.zeros((), device=hidden_ND.device, dtype=torch.long)
             grad_hidden = torch.empty_like(hidden_ND) if wants_hidden else None
-            grad_head = torch.zeros_like(head_VD, dtype=torch.float32) if wants_head else None
+            grad_head = torch.zeros_like(head_VD, dtype=sum_dtype(head_VD)) if wants_head else None
             for chunk in _chunks(hidden_ND.shape[0], head_VD.shape[0]):
                 hidden = hidden_ND[chunk].to(dtype)
                 log_p_CV = torch.log_softmax((hidden @ head.T).float(), dim=-1)

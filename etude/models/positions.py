@@ -58,7 +58,8 @@ def split_heads(
         angles: ``RotaryAngles`` of the T positions, by which queries and keys are turned; None for no turn.
 
     Returns:
-        ``q_BHTK``, divided by sqrt(K), ``k_BHTK`` and ``v_BHTK``, contiguous.
+        ``q_BHTK``, divided by sqrt(K), ``k_BHTK`` and ``v_BHTK``. Keys and values are contiguous; queries lie as
+        (B, T, H, K), since torch's attention lays its output out like them, ready for the next product.
     """
     return _SplitHeads.apply(qkv_BTE, num_heads, *(angles or (None, None)))
 
@@ -70,7 +71,8 @@ class _SplitHeads(torch.autograd.Function):
     def forward(ctx, qkv_BTE: Tensor, num_heads: int, cos_TK: Tensor | None, sin_TK: Tensor | None):
         ctx.angles = cos_TK, sin_TK
         parts = qkv_BTE.unflatten(-1, (3, num_heads, -1)).permute(2, 0, 3, 1, 4)
-        q, k, v = (torch.empty_like(part, memory_format=torch.contiguous_format) for part in parts)
+        # empty_like keeps the order of axes in memory, so q lies as (B, T, H, K)
+        q, k, v = torch.empty_like(parts[0]), *parts[1:].new_empty(2, *parts.shape[1:])
         _turn(parts[0], cos_TK, sin_TK, out=q, scale=q.shape[-1] ** -0.5)
         _turn(parts[1], cos_TK, sin_TK, out=k)
         v.copy_(parts[2])

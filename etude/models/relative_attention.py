@@ -22,13 +22,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from etude.models.precision import sum_dtype
+
 _BLOCK = 256
 """Queries of one block: products are large enough to run at speed, work space small enough for the cache."""
 
 
-def relative_attention(
-    q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, embedding_HTK: Tensor, *, window: int
-) -> Tensor:
+def relative_attention(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, embedding_HTK: Tensor, *, window: int) -> Tensor:
     """Attend to earlier tokens and to how far back they are.
 
     Args:
@@ -69,8 +69,8 @@ class _RelativeAttention(torch.autograd.Function):
         *inputs_BHTK, table = ctx.saved_tensors
         blocks = _Blocks(inputs_BHTK[0], table, ctx.window)
         grads_BHTK = [torch.empty_like(x) for x in inputs_BHTK]
-        sums = [x.new_empty(blocks.shape, dtype=torch.float32) for x in inputs_BHTK]
-        dtable = torch.zeros_like(table, dtype=torch.float32)
+        sums = [x.new_empty(blocks.shape, dtype=sum_dtype(x)) for x in inputs_BHTK]
+        dtable = torch.zeros_like(table, dtype=sum_dtype(table), memory_format=torch.contiguous_format)
         with torch.autocast(grad_BHTK.device.type, enabled=False):
             for rows in blocks.sequences:
                 inputs = [x[rows].flatten(0, 1) for x in (*inputs_BHTK, grad_BHTK)]
@@ -108,6 +108,11 @@ def _dense(*parts: Tensor) -> tuple[Tensor, ...]:
     return tuple(part.contiguous() for part in parts)
 
 
+def _sequences_at_once(q_BHTK: Tensor) -> int:
+    # one sequence stays in a processor's cache; an accelerator wants them all
+    return 1 if q_BHTK.device.type == "cpu" else len(q_BHTK)
+
+
 class _Blocks:
     """How the work is cut, and memory for one block of it.
 
@@ -119,14 +124,12 @@ class _Blocks:
 
     def __init__(self, q_BHTK: Tensor, table_HRK: Tensor, window: int):
         batch, num_heads, num_tokens, width = q_BHTK.shape
-        # one sequence at a time stays in a processor's cache; an accelerator wants them all at once
-        size = 1 if q_BHTK.device.type == "cpu" else batch
+        size = _sequences_at_once(q_BHTK)
         self.sequences = [slice(first, first + size) for first in range(0, batch, size)]
         starts = range(0, num_tokens, _BLOCK)
         ends = [min(start + _BLOCK, num_tokens) for start in starts]
         self.pairs = [
-            (slice(start, end), slice(max(0, start - window + 1), end))
-            for start, end in zip(starts, ends, strict=True)
+            (slice(start, end), slice(max(0, start - window + 1), end)) for start, end in zip(starts, ends, strict=True)
         ]
         self.shape = (size * num_heads, num_tokens, width)
         self._table = table_HRK

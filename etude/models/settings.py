@@ -20,14 +20,10 @@ class DecoderSettings(Settings):
     model_dim: int = setting(256, text="width of the residual stream", ge=1)
     num_heads: int = setting(4, text="attention heads per block", ge=1)
     head_dim: int | None = setting(None, text="width of one head; none means model_dim / num_heads", ge=1)
-    ctx_len: int = setting(
-        1024, text="how far attention reaches back, the token itself included", unit="tokens", ge=1
-    )
+    ctx_len: int = setting(1024, text="how far attention reaches back, the token itself included", unit="tokens", ge=1)
     ff_dim: int = setting(1024, text="inner width of the feed-forward layer", ge=1)
     feed_forward: Literal["relu", "gelu", "swiglu"] = setting("swiglu", text="the feed-forward layer")
-    norm: Literal["layer", "rms"] = setting(
-        "rms", text="the normalisation before each half block and the head"
-    )
+    norm: Literal["layer", "rms"] = setting("rms", text="the normalisation before each half block and the head")
     positions: Literal["relative", "rope"] = setting("rope", text="how attention knows where a token is")
     relative_span: int | None = setting(
         None,
@@ -38,9 +34,7 @@ class DecoderSettings(Settings):
     relative_shared: bool = setting(False, text="one table of relative embeddings for all heads of a block")
     rope_base: float = setting(10_000.0, text="base of the rotary wavelengths", gt=1.0)
     tied: bool = setting(False, text="the head uses the embedding's weights")
-    dropout: float = setting(
-        0.0, text="share of embeddings and block outputs zeroed in training", ge=0.0, lt=1.0
-    )
+    dropout: float = setting(0.0, text="share of embeddings and block outputs zeroed in training", ge=0.0, lt=1.0)
 
     @property
     def head_width(self) -> int:
@@ -64,9 +58,7 @@ class DecoderSettings(Settings):
             if self.head_width % 2:
                 raise ValueError(f"head width {self.head_width}: positions = rope turns pairs; make it even")
             if self.relative_span is not None or self.relative_shared:
-                raise ValueError(
-                    "relative_span and relative_shared: only for positions = relative; leave them out"
-                )
+                raise ValueError("relative_span and relative_shared: only for positions = relative; leave them out")
         if self.num_distances > self.ctx_len:
             raise ValueError(
                 f"relative_span = {self.relative_span}: more than ctx_len = {self.ctx_len}; "

@@ -1,53 +1,73 @@
-"""How large a decoder is, and what a step with it takes, from its settings alone.
+"""What a decoder of given settings costs: parameters, arithmetic, memory; nothing is allocated to say so.
 
-Dimension key:  B batch   T tokens   D model width   F feed-forward width
+This file does not need torch. Bytes of training are an estimate for ``--plan``, good to about 15 % for what is
+kept between the passes; what a process measures has the interpreter and the libraries on top.
 """
 
-import torch
-
-from etude.models import build_model
 from etude.models.settings import DecoderSettings
 
-_BYTES = {"float32": 4, "bfloat16": 2}
-_OPTIMIZER_COPIES = 4  # weights, gradients and two moments, all float32
+_FLOAT32 = 4
 
 
 def num_parameters(settings: DecoderSettings, vocab_size: int) -> int:
-    """Return the number of weights; nothing is allocated.
+    """Return the number of weights.
 
     Example:
-        >>> num_parameters(DecoderSettings(num_layers=2, model_dim=64, num_heads=2, ff_dim=128, tied=True), 390)
-        107200
+        >>> num_parameters(DecoderSettings(num_layers=6, model_dim=384, num_heads=6, ff_dim=1024), 500)
+        11005824
     """
-    with torch.device("meta"):
-        model = build_model(settings, vocab_size)
-    return sum(parameter.numel() for parameter in model.parameters())
+    dim, attention_width = settings.model_dim, settings.num_heads * settings.head_width
+    attention = 4 * dim * attention_width
+    feed_forward = (3 if settings.feed_forward == "swiglu" else 2) * dim * settings.ff_dim
+    norm = dim * (2 if settings.norm == "layer" else 1)
+    relative = 0
+    if settings.positions == "relative":
+        tables = 1 if settings.relative_shared else settings.num_heads
+        relative = tables * settings.num_distances * settings.head_width
+    block = attention + feed_forward + 2 * norm + relative
+    return settings.num_layers * block + norm + vocab_size * dim * (1 if settings.tied else 2)
 
 
-def flops_per_token(settings: DecoderSettings, vocab_size: int) -> float:
-    """Return the floating-point operations of training on one token.
+def flops_per_token(settings: DecoderSettings, vocab_size: int) -> int:
+    """Return the arithmetic of training on one token: 6 N + 6 layers x width x context.
 
-    6 for each weight, forward and backward, and 6 · layers · width · context for causal attention, counted once.
+    Source:
+        Kaplan et al. 2020, with causal attention counted once: half of the products are masked.
     """
-    attention = 6 * settings.num_layers * settings.model_dim * settings.ctx_len
-    return 6.0 * num_parameters(settings, vocab_size) + attention
+    attention = settings.num_layers * settings.num_heads * settings.head_width * settings.ctx_len
+    return 6 * num_parameters(settings, vocab_size) + 6 * attention
 
 
-def step_memory_bytes(settings: DecoderSettings, vocab_size: int, rows: int, precision: str) -> int:
-    """Return about how many bytes a training step holds at its peak.
+def cache_bytes(settings: DecoderSettings, *, batch_size: int, length: int, value_bytes: int = _FLOAT32) -> int:
+    """Return the bytes of keys and values of a cache for ``length`` tokens a row."""
+    width = settings.num_heads * settings.head_width
+    return 2 * settings.num_layers * batch_size * min(length, settings.ctx_len) * width * value_bytes
 
-    Weights, gradients and moments, and for each token and layer what the backward pass needs: the residual stream
-    twice in float32; normed inputs, queries, keys, values and attention's output, and the feed-forward layer's inner
-    values in the precision of the products.
+
+def weights_bytes(settings: DecoderSettings, vocab_size: int) -> int:
+    """Return the bytes of training's float32 weights, gradients and two means of Adam."""
+    return 4 * _FLOAT32 * num_parameters(settings, vocab_size)
+
+
+def activation_bytes(settings: DecoderSettings, *, num_tokens: int, value_bytes: int = 2) -> int:
+    """Return the bytes that the forward pass keeps for the backward pass.
 
     Args:
-        settings: the decoder's.
-        vocab_size: number of ids.
-        rows: rows of ``ctx_len`` tokens of one forward pass.
-        precision: ``float32`` or ``bfloat16``.
+        settings: the decoder's settings.
+        num_tokens: tokens of one micro-batch.
+        value_bytes: bytes of a number in products: 2 under bfloat16 autocast, 4 in float32.
     """
-    inner = settings.ff_dim * (3 if settings.feed_forward == "swiglu" else 2)
-    a_layer = 2 * 4 * settings.model_dim + _BYTES[precision] * (6 * settings.model_dim + inner)
-    tokens = rows * settings.ctx_len
-    weights = _OPTIMIZER_COPIES * 4 * num_parameters(settings, vocab_size)
-    return weights + tokens * (settings.num_layers * a_layer + 4 * settings.model_dim)
+    dim, width, inner = settings.model_dim, settings.num_heads * settings.head_width, settings.ff_dim
+    # a norm keeps its input, or its input brought to unit size, and the product after it keeps its output
+    norm = dim * (value_bytes if settings.norm == "rms" else _FLOAT32) + dim * value_bytes
+    attention = 4 * width * value_bytes
+    feed_forward = {"relu": 1, "gelu": 2, "swiglu": 3}[settings.feed_forward] * inner * value_bytes
+    dropout = 2 * dim * value_bytes if settings.dropout else 0
+    return num_tokens * settings.num_layers * (2 * norm + attention + feed_forward + dropout)
+
+
+def training_bytes(settings: DecoderSettings, vocab_size: int, *, micro_batch_tokens: int, value_bytes: int = 2) -> int:
+    """Return the bytes of weights, optimiser and activations of a training step."""
+    copies = num_parameters(settings, vocab_size) * value_bytes if value_bytes < _FLOAT32 else 0
+    activations = activation_bytes(settings, num_tokens=micro_batch_tokens, value_bytes=value_bytes)
+    return weights_bytes(settings, vocab_size) + copies + activations

@@ -6,8 +6,8 @@ everything a Score holds, so read, write, read gives the Score of the first read
 
 Two ways lead from bytes to columns. ``smf`` reads everything. symusic reads twice as fast but drops,
 merges or misreads what is unusual, so its notes are taken only where the walk through the file's
-structure proves that it lost nothing: every event is accounted for, and all texts, tempos and signatures
-stand before the first note of their track.
+structure proves that it lost nothing: every event is accounted for. Texts, tempos and signatures come from
+the walk either way.
 """
 
 from pathlib import Path
@@ -17,12 +17,14 @@ import symusic
 
 from etude import files
 from etude.errors import MidiError
-from etude.music.midi_in import assemble, notes_in_order, score_of
+from etude.music.midi_in import DRUM_CHANNEL, assemble, notes_in_order, score_of
 from etude.music.midi_out import bytes_of
 from etude.music.midi_parts import Part
 from etude.music.score import Controls, PitchBends, Score
-from etude.music.smf import Walk
+from etude.music.smf import Meta, Walk
 from etude.music.smf_events import read_events
+
+_FEW = 8
 
 
 def read_midi(source: Path | str | bytes) -> Score:
@@ -85,10 +87,13 @@ def _through_symusic(walk: Walk) -> Score | None:
     if parts is None:
         return None
     try:
-        tracks = list(symusic.Score.from_midi(walk.data).tracks)
+        # a track that holds only lyrics is symusic's own invention
+        tracks = [track for track in symusic.Score.from_midi(walk.data).tracks if track.note_num()]
     except (RuntimeError, ValueError, UnicodeDecodeError):
         return None
     if len(tracks) != len(parts) or not parts:
+        return None
+    if any((part.channel == DRUM_CHANNEL) != track.is_drum for part, track in zip(parts, tracks, strict=True)):
         return None
     parts = [part._replace(program=track.program) for part, track in zip(parts, tracks, strict=True)]
     notes = _columns([track.notes.numpy() for track in tracks])
@@ -102,7 +107,7 @@ def _through_symusic(walk: Walk) -> Score | None:
     return assemble(
         walk.division,
         parts,
-        [meta for _, meta in walk.metas],
+        _placed_metas(walk, parts, notes, (controls, bends)),
         notes_in_order(*(notes[name] for name in ("time", "duration", "pitch", "velocity", "track")), is_by_time=True),
         Controls(controls["time"], controls["track"], controls["number"], controls["value"]).in_order(),
         PitchBends(bends["time"], bends["track"], bends["value"]).in_order(),
@@ -111,21 +116,42 @@ def _through_symusic(walk: Walk) -> Score | None:
 
 def _plain_parts(walk: Walk) -> list[Part] | None:
     """Return the one part of each track with events, program left open, or None if a file is not that simple."""
-    first = walk.first_event
-    if walk.format == 2 or walk.division < 0 or walk.has_system:
-        return None
-    if any(index != first[meta.source] for index, meta in walk.metas):
+    if walk.format == 2 or walk.division < 0 or walk.is_odd:
         return None
     for run in walk.runs:
         is_low = walk.is_low[run.at : run.end]
         if not (is_low[2:] | is_low[1:-1] | is_low[:-2]).all():
             # a delta time of four bytes: enough of them overflow 32 bits
             return None
+    # symusic drops key pressure: not worth a try if there are statuses of it, which few delta times look like
+    is_pressure = (walk.bytes[1:-1] & 0xF0 == 0xA0) & walk.is_low[:-2] & walk.is_low[2:]
+    if np.count_nonzero(is_pressure) > _FEW:
+        return None
     channels = walk.first_channels()
     if any(channels.get(change.source) != change.channel for change in walk.programs):
         # several channels in one track: controls of silent ones would be missing
         return None
     return [Part(source, channel, 0) for source, channel in channels.items()]
+
+
+def _placed_metas(
+    walk: Walk, parts: list[Part], notes: dict[str, np.ndarray], others: tuple[dict[str, np.ndarray], ...]
+) -> list[Meta]:
+    """Return the meta events at their ticks, which follow from how many events of their track come before."""
+    track_of = {part.source: track for track, part in enumerate(parts)}
+    ticks: dict[int, np.ndarray] = {}
+    placed = []
+    for index, meta in walk.metas:
+        before = index - walk.first_event[meta.source]
+        if before:
+            if meta.source not in ticks:
+                track = track_of[meta.source]
+                begins, ends = (notes[name][notes["track"] == track] for name in ("time", "duration"))
+                rest = (table["time"][table["track"] == track] for table in others)
+                ticks[meta.source] = np.sort(np.concatenate([begins, begins + ends, *rest]))
+            meta = meta._replace(tick=int(ticks[meta.source][before - 1]) + meta.tick)
+        placed.append(meta)
+    return placed
 
 
 def _columns(tables: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

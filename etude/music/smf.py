@@ -126,8 +126,8 @@ class Walk:
         self.programs: list[ProgramChange] = []
         self.metas: list[tuple[int, int, Meta]] = []
         """Plain events before, and a meta event whose tick counts from the last of them."""
-        self.has_system = False
-        """Whether there are system exclusive events or other system messages."""
+        self.is_odd = False
+        """Whether there are system messages other than exclusive ones, or running status goes on after those."""
         self.ends: list[tuple[int, int]] = []
         """Of each source: plain events before its end, ticks waited since the last of them."""
         self.format, self.division, chunks = _chunks(data)
@@ -145,13 +145,15 @@ class Walk:
     def _track(self, at: int, end: int) -> None:
         """Walk one track, whose content is ``data[at:end]``."""
         self.first_event.append(self.num_events)
-        wait, running = 0, 0
+        wait, running, after_exclusive = 0, 0, False
         while at < end:
-            if not (running and self._goes_on(at, end)):
+            goes_on = (running or after_exclusive) and self._goes_on(at, end)
+            self.is_odd |= goes_on and after_exclusive
+            if not (running and goes_on):
                 before, at = self.num_events, self._run(at, end)
                 if self.num_events > before:
                     self.waits.append((before, wait))
-                    wait, running = 0, 0
+                    wait, running, after_exclusive = 0, 0, False
                 if at == end:
                     break
             delta, at = _number(self.data, at, end)
@@ -171,6 +173,7 @@ class Walk:
                     break
             else:
                 at = self._system(status, at, end)
+                after_exclusive = True
         self.ends.append((self.num_events, wait))
 
     def _goes_on(self, at: int, end: int) -> bool:
@@ -232,7 +235,7 @@ class Walk:
 
     def _system(self, status: int, at: int, end: int) -> int:
         """Pass over a system event after its status; return the byte after it."""
-        self.has_system = True
+        self.is_odd |= status != 0xF0
         if status in _SYSTEM_EXCLUSIVE:
             length, at = _number(self.data, at, end)
         else:
