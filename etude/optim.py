@@ -1,4 +1,4 @@
-"""Optimisers, parameter groups and learning-rate schedules; their settings are in ``optim_settings.py``."""
+"""Optimisers, parameter groups and the learning rate of a step; settings and formulas are in ``optim_settings.py``."""
 
 import math
 
@@ -36,10 +36,11 @@ def build_optimizer(settings: OptimSettings, model: nn.Module) -> torch.optim.Op
     )
 
 
-def learning_rate_at(settings: OptimSettings, step: int, model_dim: int | None = None) -> float:
+def learning_rate_at(settings: OptimSettings, step: int) -> float:
     """Return the learning rate of the update number ``step``, the first being 1.
 
     Example:
+        >>> from etude.optim_settings import noam_peak_lr
         >>> paper = OptimSettings(schedule="noam", peak_lr=noam_peak_lr(768, 4000), warmup_steps=4000)
         >>> f"{learning_rate_at(paper, 211):.7e}"
         '3.0096213e-05'
@@ -55,12 +56,3 @@ def learning_rate_at(settings: OptimSettings, step: int, model_dim: int | None =
     left = (1.0 + math.cos(math.pi * done)) / 2 if settings.schedule == "cosine" else 1.0 - done
     floor = settings.final_lr_fraction
     return settings.peak_lr * (floor + (1.0 - floor) * left)
-
-
-def noam_peak_lr(model_dim: int, warmup_steps: int) -> float:
-    """Return the peak of the Transformer's own noam schedule.
-
-    Source:
-        Vaswani et al. 2017, Attention Is All You Need, equation 3, at its highest point.
-    """
-    return (model_dim * warmup_steps) ** -0.5

@@ -7,8 +7,8 @@ import torch
 
 from etude.models.decoder import Decoder
 from etude.models.settings import DecoderSettings
-from etude.optim import build_optimizer, learning_rate_at, noam_peak_lr
-from etude.optim_settings import OptimSettings
+from etude.optim import build_optimizer, learning_rate_at
+from etude.optim_settings import OptimSettings, noam_peak_lr
 
 
 def small() -> Decoder:

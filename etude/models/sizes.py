@@ -44,11 +44,6 @@ def cache_bytes(settings: DecoderSettings, *, batch_size: int, length: int, valu
     return 2 * settings.num_layers * batch_size * min(length, settings.ctx_len) * width * value_bytes
 
 
-def weights_bytes(settings: DecoderSettings, vocab_size: int) -> int:
-    """Return the bytes of training's float32 weights, gradients and two means of Adam."""
-    return 4 * _FLOAT32 * num_parameters(settings, vocab_size)
-
-
 def activation_bytes(settings: DecoderSettings, *, num_tokens: int, value_bytes: int = 2) -> int:
     """Return the bytes that the forward pass keeps for the backward pass.
 
@@ -66,8 +61,16 @@ def activation_bytes(settings: DecoderSettings, *, num_tokens: int, value_bytes:
     return num_tokens * settings.num_layers * (2 * norm + attention + feed_forward + dropout)
 
 
-def training_bytes(settings: DecoderSettings, vocab_size: int, *, micro_batch_tokens: int, value_bytes: int = 2) -> int:
-    """Return the bytes of weights, optimiser and activations of a training step."""
-    copies = num_parameters(settings, vocab_size) * value_bytes if value_bytes < _FLOAT32 else 0
-    activations = activation_bytes(settings, num_tokens=micro_batch_tokens, value_bytes=value_bytes)
-    return weights_bytes(settings, vocab_size) + copies + activations
+def step_memory_bytes(settings: DecoderSettings, vocab_size: int, micro_rows: int, precision: str) -> int:
+    """Return the bytes of a training step: weights, gradients, Adam's two means, activations.
+
+    Args:
+        settings: the decoder's settings.
+        vocab_size: number of token ids.
+        micro_rows: sequences of ``ctx_len`` tokens in one micro-batch.
+        precision: ``bfloat16`` for products under autocast, which keeps a copy of the weights, or ``float32``.
+    """
+    value_bytes = _FLOAT32 if precision == "float32" else 2
+    weight_bytes = 4 * _FLOAT32 + (0 if precision == "float32" else value_bytes)
+    activations = activation_bytes(settings, num_tokens=micro_rows * settings.ctx_len, value_bytes=value_bytes)
+    return weight_bytes * num_parameters(settings, vocab_size) + activations

@@ -17,6 +17,7 @@ import symusic
 
 from etude import files
 from etude.errors import MidiError
+from etude.music.columns import MAX_TICK
 from etude.music.midi_in import DRUM_CHANNEL, assemble, notes_in_order, score_of
 from etude.music.midi_out import bytes_of
 from etude.music.midi_parts import Part
@@ -101,7 +102,7 @@ def _through_symusic(walk: Walk) -> Score | None:
     bends = _columns([track.pitch_bends.numpy() for track in tracks])
     # as many as there are only if no event was dropped: no pressure, no note without an end or a beginning
     num_events = 2 * len(notes["time"]) + len(controls["time"]) + len(bends["time"])
-    # a tick past 31 bits shows as negative, because no delta time is large enough to hide it
+    # a tick past 31 bits shows as negative, because no wait is long enough to hide it
     if num_events != walk.num_events or min(table["time"].min(initial=0) for table in (notes, controls, bends)) < 0:
         return None
     return assemble(
@@ -116,7 +117,7 @@ def _through_symusic(walk: Walk) -> Score | None:
 
 def _plain_parts(walk: Walk) -> list[Part] | None:
     """Return the one part of each track with events, program left open, or None if a file is not that simple."""
-    if walk.format == 2 or walk.division < 0 or walk.is_odd:
+    if walk.format == 2 or walk.division < 0 or walk.is_odd or sum(wait for _, wait in walk.waits) > MAX_TICK // 2:
         return None
     for run in walk.runs:
         is_low = walk.is_low[run.at : run.end]

@@ -113,7 +113,8 @@ def notes_in_order(
         rows = np.union1d(tied, tied + 1)
         among = order[rows]
         order[rows] = among[np.lexsort((velocity[among], duration_tick[among], key[rows]))]
-    return Notes(*(column.take(order) for column in (onset_tick, duration_tick, pitch, velocity, track)))
+    columns = [column.take(order) for column in (onset_tick, duration_tick, pitch, velocity)]
+    return Notes(*columns, track.take(order) if num_tracks > 1 else track)
 
 
 def _division(division: int) -> tuple[int, int | None]:

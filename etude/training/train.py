@@ -145,7 +145,7 @@ def take_step(parts: Parts, config: RunConfig, state: TrainState) -> dict[str, A
         RunError: the loss or a gradient is not a number.
     """
     started = time.monotonic()
-    lr = learning_rate_at(config.optim, state.step + 1, model_dim=config.model.model_dim)
+    lr = learning_rate_at(config.optim, state.step + 1)
     for group in parts.optimizer.param_groups:
         group["lr"] = lr
     batch = parts.task.train_batch(state.step)

@@ -10,7 +10,7 @@ from etude.models.sizes import (
     cache_bytes,
     flops_per_token,
     num_parameters,
-    training_bytes,
+    step_memory_bytes,
 )
 
 VARIANTS = [
@@ -65,10 +65,9 @@ def test_flops_are_6_n_and_6_layers_width_context():
     assert flops_per_token(settings, 100) == 6 * num_parameters(settings, 100) + 6 * 4 * 128 * 128
 
 
-def test_training_needs_16_bytes_a_weight_and_the_activations():
+@pytest.mark.parametrize(("precision", "value_bytes", "weight_bytes"), [("float32", 4, 16), ("bfloat16", 2, 18)])
+def test_a_step_needs_16_bytes_a_weight_or_18_with_a_copy_and_the_activations(precision, value_bytes, weight_bytes):
     settings = DecoderSettings(**SMALL)
-    weights = num_parameters(settings, 100)
-    bytes_4 = training_bytes(settings, 100, micro_batch_tokens=256, value_bytes=4)
-    assert bytes_4 == 16 * weights + activation_bytes(settings, num_tokens=256, value_bytes=4)
-    bytes_2 = training_bytes(settings, 100, micro_batch_tokens=256, value_bytes=2)
-    assert bytes_2 == 18 * weights + activation_bytes(settings, num_tokens=256, value_bytes=2)
+    activations = activation_bytes(settings, num_tokens=3 * 128, value_bytes=value_bytes)
+    total = step_memory_bytes(settings, 100, 3, precision)
+    assert total == weight_bytes * num_parameters(settings, 100) + activations

@@ -295,6 +295,10 @@ def test_unknown_chunks_junk_in_front_and_wrong_lengths_do_no_harm():
         (midi_file(note(0, 60, 1))[:-7], "damaged at byte 27: the track ends inside an event"),
         (midi_file(note(0x0FFFFFFF, 60, 1) * 9), "the piece is longer than 2147483647 ticks"),
         (midi_file(tempo(0x0FFFFFFF, 60) * 9), "the piece is longer than 2147483647 ticks"),
+        (
+            midi_file(note(0, 60, 1) + b"\xff\xff\xff\x7f\xf0\x01\xf7" * 16 + note(30, 60, 1)),
+            "the piece is longer than 2147483647 ticks",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
