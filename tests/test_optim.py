@@ -50,7 +50,6 @@ def test_every_schedule_warms_up_in_a_line_from_0_to_its_peak(schedule):
     ],
 )
 def test_every_schedule_falls_by_its_formula(schedule, quarter, half, end):
-    """covers: K16"""
     settings = OptimSettings(schedule=schedule, peak_lr=1.0, warmup_steps=20, schedule_steps=100, final_lr_fraction=0.1)
     assert [learning_rate_at(settings, step) for step in (40, 60, 100)] == pytest.approx([quarter, half, end])
 

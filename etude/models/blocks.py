@@ -37,6 +37,8 @@ class RMSNorm(nn.Module):
 
 
 class _RMSNorm(torch.autograd.Function):
+    """Keeps its input brought to unit size, in the dtype of products, and the size."""
+
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
         dtype = product_dtype(x)
@@ -58,6 +60,8 @@ class _RMSNorm(torch.autograd.Function):
 
 
 class _Swiglu(torch.autograd.Function):
+    """silu(gate) * value; keeps its two inputs and makes silu again."""
+
     @staticmethod
     def forward(ctx, gate: Tensor, value: Tensor) -> Tensor:
         ctx.save_for_backward(gate, value)

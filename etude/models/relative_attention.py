@@ -91,11 +91,12 @@ def _add_gradients(blocks: "_Blocks", inputs: list[Tensor], queries: slice, keys
     p = blocks.probabilities(q, k)
     dv[:, keys] += torch.bmm(p.mT, grad)
     dp = torch.bmm(grad, v.mT, out=blocks.matrices(2, *p.shape[1:]))
+    # the kernel that autograd calls: one pass, float32 inside
     dlogits = torch._softmax_backward_data(dp, p, -1, p.dtype)
     dq[:, queries] = torch.bmm(dlogits, k)
     dk[:, keys] += torch.bmm(dlogits.mT, q)
     num_rows, num_keys = p.shape[1:]
-    dproducts = blocks.matrices(0, num_rows, num_keys + 1)
+    dproducts = blocks.matrices(1, num_rows, num_keys + 1)
     dproducts.flatten(1)[:, :num_rows] = 0
     _skewed(dproducts).copy_(dlogits)
     dq[:, queries] += torch.bmm(dproducts, blocks.table_of(num_keys))
@@ -148,13 +149,12 @@ class _Blocks:
         return part_HRK.repeat(self.shape[0] // len(part_HRK), 1, 1)
 
     def probabilities(self, q: Tensor, k: Tensor) -> Tensor:
-        """Return the softmax (M, Q, N) of a block, in work space 1; 0 is overwritten."""
+        """Return the softmax (M, Q, N) of a block, in work space 0; 1 is overwritten."""
         num_rows, num_keys = q.shape[1], k.shape[1]
-        out = self.matrices(1, num_rows, num_keys)
         products = torch.bmm(q, self.table_of(num_keys).mT, out=self.matrices(0, num_rows, num_keys + 1))
-        logits = torch.baddbmm(_skewed(products), q, k.mT, out=out)
+        logits = torch.baddbmm(_skewed(products), q, k.mT, out=self.matrices(1, num_rows, num_keys))
         self._hide(logits)
-        return torch.softmax(logits, dim=-1, out=out)
+        return torch.softmax(logits, dim=-1, out=self.matrices(0, num_rows, num_keys))
 
     def _hide(self, logits: Tensor) -> None:
         """Set the logits of the future, and of what is out of the window, to -inf."""

@@ -32,7 +32,7 @@ def inputs(num_tokens: int, tables: int, *, batch: int = 2, heads: int = 3, widt
 @pytest.mark.parametrize(("num_tokens", "window"), [(1, 9), (5, 9), (16, 16), (23, 8), (23, 1), (40, 64)])
 @pytest.mark.parametrize("block", [7, 256])
 def test_output_and_gradients_equal_the_formula_to_1e_5(monkeypatch, num_tokens, window, tables, block):
-    """covers: MT-8"""
+    """covers: MT-8, star-22"""
     monkeypatch.setattr(module, "_BLOCK", block)
     given = inputs(num_tokens, tables)
     ours, plain = relative_attention(*given, window=window), formula(*given, window=window)
@@ -80,7 +80,7 @@ class _Largest(TorchDispatchMode):
 
 
 def test_no_tensor_of_tokens_by_tokens_is_ever_made():
-    """covers: MT-8"""
+    """covers: MT-8, star-22"""
     heads, num_tokens = 2, 1024
     given = inputs(num_tokens, heads, batch=1, heads=heads)
     with _Largest() as largest:
