@@ -15,7 +15,7 @@ from etude.cli.show import note, progress_bar, report
 
 
 def run(
-    minutes: Annotated[float, typer.Option(min=0.05, help="training time")] = 8.0,
+    minutes: Annotated[float, typer.Option(min=0.05, help="training time")] = 5.0,
     takes: Annotated[int, typer.Option(min=1, help="how many takes to generate")] = 8,
     seconds: Annotated[float, typer.Option(min=1, help="length of a take")] = 30.0,
     seed: Annotated[int, typer.Option(help="seed of the training and of the first take")] = 0,

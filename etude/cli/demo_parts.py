@@ -47,7 +47,7 @@ def demo_config(corpus: Corpus, *, minutes: float, seed: int, device: str) -> Ru
     """
     config = recipe("llama-tiny")
     config = config.replace(
-        data=config.data.replace(corpus=str(corpus.path)),
+        data=config.data.replace(corpus=str(corpus.path), transpose_semitones=3),
         train=config.train.replace(device=device, seed=seed),
     )
     steps = max(20, int(60 * minutes * (1 - _RESERVE) / seconds_per_step(config)))
