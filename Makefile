@@ -1,6 +1,7 @@
 # make demo             the whole path on the built-in corpus, ending in a page to open
 # make test             everything quick: no network, no GPU, no server
 # make test-services    the tests that need a real browser, installed here if missing
+# make campaign         fuzzing for a minute, or ETUDE_CAMPAIGN_SECONDS
 # make coverage-of-spec which rows of docs/spec.md have tests
 #
 # TORCH names the PyTorch to install; for another build: make demo TORCH=torch==2.12.0
@@ -13,7 +14,7 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-services coverage-of-spec lint install
+.PHONY: demo test test-services campaign coverage-of-spec lint install
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -37,6 +38,10 @@ test: $(INSTALLED) lint
 test-services: $(INSTALLED)
 	command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 	$(BIN)/pytest -m services
+
+# long runs by hand; docs/campaigns.md keeps their results
+campaign: $(INSTALLED)
+	$(BIN)/pytest -m campaign -s
 
 coverage-of-spec: $(INSTALLED)
 	$(BIN)/python scripts/coverage_of_spec.py

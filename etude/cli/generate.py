@@ -15,7 +15,7 @@ from etude.cli.show import progress_bar, report
 
 def run(
     model: Annotated[str, typer.Argument(help="a model folder, a run folder, or the beginning of a run's id")],
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="how many takes")] = 1,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="how many takes")] = 1,
     seconds: Annotated[float | None, typer.Option(help="length of the new music")] = None,
     tokens: Annotated[int | None, typer.Option(help="number of new tokens, instead of seconds")] = None,
     until_end: Annotated[bool, typer.Option(help="let the model end the piece before the limit")] = False,
@@ -39,6 +39,7 @@ def run(
     """Generate takes from a trained model."""
     from etude.generate.prompt import read_prompt
     from etude.generate.sample import Length, Sampling
+    from etude.generate.takes import next_number
     from etude.model_folder import load
 
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, grammar=grammar)
@@ -48,7 +49,7 @@ def run(
     total = length.max_tokens(loaded.network.settings.ctx_len)
     with progress_bar("generating", total=total, unit="tokens") as advance_to:
         takes = loaded.generate(
-            number,
+            count,
             seconds=seconds,
             tokens=tokens,
             until_end=until_end,
@@ -59,8 +60,8 @@ def run(
             on_tokens=advance_to,
         )
     rows = []
-    for take in takes:
-        midi_path, recipe_path = take.save(out, f"take-{take.recipe['seed']:04d}")
+    for number, take in enumerate(takes, next_number(out)):
+        midi_path, recipe_path = take.save(out, f"take-{number:04d}")
         if audio:
             from etude.music.render import render_wav
 

@@ -41,6 +41,12 @@ class Take:
         return midi_path, recipe_path
 
 
+def next_number(folder: Path | str) -> int:
+    """Return the number after the highest ``take-N`` of a folder, so that no earlier take is written over."""
+    numbers = [path.stem.removeprefix("take-") for path in Path(folder).glob("take-*.json")]
+    return max((int(number) + 1 for number in numbers if number.isdigit()), default=0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """Everything that decides what a batch of takes will be, the model aside.

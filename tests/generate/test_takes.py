@@ -8,7 +8,7 @@ import torch
 from etude.errors import ModelError, SettingsError
 from etude.generate.prompt import read_prompt
 from etude.generate.sample import Length, Sampling
-from etude.generate.takes import read_recipe, replay
+from etude.generate.takes import next_number, read_recipe, replay
 from etude.model_folder import load, save_model
 from etude.models import build_model
 from etude.models.settings import DecoderSettings
@@ -103,6 +103,13 @@ def test_a_prompt_without_notes_or_with_two_limits_is_refused(song, tmp_path):
 def test_a_length_in_tokens_is_kept_to_the_token(model):
     take = model.generate(1, tokens=37)[0]
     assert take.recipe["length"] == {"seconds": None, "tokens": 37, "until_end": False}
+
+
+def test_no_earlier_take_is_written_over(model, tmp_path):
+    assert next_number(tmp_path) == 0
+    model.generate(tokens=5)[0].save(tmp_path, "take-0009")
+    (tmp_path / "take-notes.json").write_text("{}")
+    assert next_number(tmp_path) == 10
 
 
 def test_without_a_limit_a_take_fits_the_context():
