@@ -11,6 +11,7 @@ from etude.config import RunConfig
 from etude.data.corpus import Corpus
 from etude.data.prepare import SAMPLER, prepare
 from etude.data.tokenize import tokenize
+from etude.generate.sample import Sampling
 from etude.generate.takes import Take
 from etude.metrics import lm
 from etude.metrics.ngram import NGram
@@ -21,7 +22,10 @@ from etude.training.plan import seconds_per_step
 
 _BASELINES = {"bigram": 2, "5-gram": 5}
 _EVALUATIONS = 8  # over the whole training: a curve, and little time taken from learning
+# of the built-in pieces' notes one in a thousand lasts longer than 3.3 s
+_SAMPLING = Sampling(longest_note_sec=4.0)
 _RESERVE = 0.12  # share of the minutes for evaluations and saving
+_CAUTION = 0.92  # real steps also draw batches and log: a schedule cut off at its end is worse than a shorter one
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,17 @@ def demo_config(corpus: Corpus, *, minutes: float, seed: int, device: str) -> Ru
     """
     config = recipe("llama-tiny")
     config = config.replace(
+        # takes last 30 s, some 450 tokens: a model that still sees where a note began remembers to end it
+        model=config.model.replace(ctx_len=512),
         data=config.data.replace(corpus=str(corpus.path), transpose_semitones=3),
         train=config.train.replace(device=device, seed=seed),
     )
-    steps = max(20, int(60 * minutes * (1 - _RESERVE) / seconds_per_step(config)))
+    training_sec = 60 * minutes * (1 - _RESERVE)
+    steps = max(20, int(_CAUTION * training_sec / seconds_per_step(config)))
     return config.replace(
         optim=config.optim.replace(schedule_steps=steps, warmup_steps=min(config.optim.warmup_steps, steps // 10)),
         train=config.train.replace(
-            num_steps=steps, max_minutes=minutes * (1 - _RESERVE), eval_every_steps=max(10, -(-steps // _EVALUATIONS))
+            num_steps=steps, max_minutes=training_sec / 60, eval_every_steps=max(10, -(-steps // _EVALUATIONS))
         ),
     )
 
@@ -87,7 +94,9 @@ def make_demo_takes(
     from etude.music.render import render_wav
 
     made = []
-    for number, take in enumerate(load(run).generate(n, seconds=seconds, seed=seed, on_tokens=on_tokens)):
+    for number, take in enumerate(
+        load(run).generate(n, seconds=seconds, seed=seed, sampling=_SAMPLING, on_tokens=on_tokens)
+    ):
         midi_path, _ = take.save(folder, f"take-{number + 1}")
         wav_path: Path | None = midi_path.with_suffix(".wav")
         try:

@@ -22,11 +22,14 @@ def run(
     prompt: Annotated[Path | None, typer.Option(help="a MIDI file to continue")] = None,
     prompt_seconds: Annotated[float | None, typer.Option(help="use only its first seconds")] = None,
     prompt_notes: Annotated[int | None, typer.Option(help="use only its first notes")] = None,
-    temperature: Annotated[float, typer.Option(help="below 1 safer, above 1 wilder, 0 the most probable")] = 1.0,
+    temperature: Annotated[float, typer.Option(help="below 1 safer, above 1 wilder, 0 the most probable")] = 0.95,
     top_k: Annotated[int, typer.Option(help="draw from the k most probable; 0 is off")] = 0,
-    top_p: Annotated[float, typer.Option(help="draw from the most probable that reach p together; 1 is off")] = 0.98,
-    min_p: Annotated[float, typer.Option(help="drop what is below this share of the most probable; 0 is off")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="draw from the most probable that reach p together; 1 is off")] = 0.95,
+    min_p: Annotated[float, typer.Option(help="drop what is below this share of the most probable; 0 is off")] = 0.02,
     grammar: Annotated[bool, typer.Option(help="draw only tokens with which the piece stays valid")] = True,
+    longest_note: Annotated[
+        float, typer.Option(help="a note that has sounded so many seconds must end; 0 is off")
+    ] = 12.0,
     seed: Annotated[int, typer.Option(help="seed of the first take; take k has seed + k")] = 0,
     exact: Annotated[
         bool, typer.Option("--exact", help="float32 in which take k of a batch equals the same take alone")
@@ -42,7 +45,14 @@ def run(
     from etude.generate.takes import next_number
     from etude.model_folder import load
 
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, grammar=grammar)
+    sampling = Sampling(
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        grammar=grammar,
+        longest_note_sec=longest_note or None,
+    )
     length = Length(seconds=seconds, tokens=tokens, until_end=until_end)
     score = None if prompt is None else read_prompt(prompt, seconds=prompt_seconds, notes=prompt_notes)
     loaded = load(model, device=device)

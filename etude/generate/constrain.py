@@ -1,6 +1,6 @@
 """Grammars on tensors: which ids may come next, for a batch of pieces that are being written.
 
-Dimension key:  B batch   C cells of a state   R requirements of an id   V ids
+Dimension key:  B batch   C cells of a state   R requirements of an id   V ids   K keys
 The rules are those of ``etude.tokens.grammar``. A call runs once for every token, so it is a few tensor
 operations and nothing else; states are int32.
 """
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from etude.tokens.grammar import Grammar
+from etude.tokens.note_timing import NoteTiming
 
 
 class Constraint:
@@ -60,3 +61,50 @@ class Constraint:
         """Return the states after one more id for each piece; the given states stay as they are."""
         scale_BC, cap_BC, add_BC = self._effect_V3C.index_select(0, ids_B).unbind(1)
         return (state_BC * scale_BC).minimum(cap_BC).add_(add_BC)
+
+
+class LongestNote:
+    """Keys that have sounded too long must end before anything else happens.
+
+    A model that forgets to end a note never hears such a note in its data and does not know how to go on; the
+    note then sounds to the end of the take. The state is the age of each key in seconds, float32 (B, K + 1), -inf
+    for a silent one; the last column takes what concerns no key.
+
+    Args:
+        timing: what ids do to keys and clock.
+        longest_sec: age from which on a key must end; it ends at the next moment that the grammar lets it.
+        device: where the states are.
+    """
+
+    def __init__(self, timing: NoteTiming, longest_sec: float, device: torch.device | str = "cpu") -> None:
+        """Copy the tables to a device."""
+        self._longest_sec = longest_sec
+        self._num_keys = timing.num_keys
+        # index K, the column of no key, stands for NO_KEY
+        keys = [np.where(column < 0, timing.num_keys, column) for column in (timing.starts, timing.ends)]
+        self._starts_V, self._ends_V = (torch.from_numpy(column).to(device) for column in keys)
+        self._advance_V = torch.from_numpy(timing.advance_sec).to(device)
+
+    def start(self, batch_size: int) -> torch.Tensor:
+        """Return the ages (B, K + 1) before the first id."""
+        return self._advance_V.new_full((batch_size, self._num_keys + 1), -torch.inf)
+
+    def after(self, ids: np.ndarray) -> torch.Tensor:
+        """Return the ages (1, K + 1) after a prompt."""
+        age_BK = self.start(1)
+        for id_ in torch.from_numpy(np.asarray(ids, np.int64)).to(age_BK.device):
+            age_BK = self.advance(age_BK, id_[None])
+        return age_BK
+
+    def narrow(self, mask_BV: torch.Tensor, age_BK: torch.Tensor) -> torch.Tensor:
+        """Return the mask with only the ends of overdue keys left, in rows where one may end now."""
+        overdue_BK = age_BK > self._longest_sec
+        overdue_BK[:, -1] = False
+        must_BV = overdue_BK.index_select(1, self._ends_V) & mask_BV
+        return torch.where(must_BV.any(1, keepdim=True), must_BV, mask_BV)
+
+    def advance(self, age_BK: torch.Tensor, ids_B: torch.Tensor) -> torch.Tensor:
+        """Return the ages after one more id for each piece; the given ages stay as they are."""
+        age_BK = age_BK + self._advance_V[ids_B][:, None]
+        age_BK.scatter_(1, self._ends_V[ids_B][:, None], -torch.inf)
+        return age_BK.scatter_(1, self._starts_V[ids_B][:, None], 0.0)

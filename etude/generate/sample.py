@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from etude.errors import SettingsError
-from etude.generate.constrain import Constraint
+from etude.generate.constrain import Constraint, LongestNote
 from etude.randomness import generator
 
 _SECONDS_CHECK_EVERY = 16  # tokens between two looks at the clock of each take
@@ -31,13 +31,15 @@ class Sampling:
         top_p: keep the most probable ids that together reach this probability; 1 keeps all.
         min_p: drop ids less probable than this share of the most probable one; 0 keeps all.
         grammar: draw only ids with which the piece stays valid.
+        longest_note_sec: with the grammar, a note that has sounded this long must end; None for no limit.
     """
 
-    temperature: float = 1.0
+    temperature: float = 0.95
     top_k: int = 0
-    top_p: float = 0.98
-    min_p: float = 0.0
+    top_p: float = 0.95
+    min_p: float = 0.02
     grammar: bool = True
+    longest_note_sec: float | None = 12.0
 
     def __post_init__(self) -> None:
         if self.temperature < 0:
@@ -46,6 +48,8 @@ class Sampling:
             raise SettingsError(f"top_k = {self.top_k}: expected 0 (off) or more")
         if not 0 < self.top_p <= 1:
             raise SettingsError(f"top_p = {self.top_p}: expected above 0 and at most 1 (off)")
+        if self.longest_note_sec is not None and not self.longest_note_sec > 0:
+            raise SettingsError(f"longest_note_sec = {self.longest_note_sec}: expected more than 0, or none")
         if not 0 <= self.min_p <= 1:
             raise SettingsError(f"min_p = {self.min_p}: expected 0 (off) to 1")
 
@@ -140,9 +144,7 @@ def sample_ids(
     start_T = torch.tensor([tokenizer.end_id, *prompt_ids.tolist()], device=device)
     cache = network.new_cache(num_takes, len(start_T) + max_new, exact=exact)
     logits_BV = network.prefill(start_T.expand(num_takes, -1), cache)
-    constraint = Constraint(tokenizer.grammar, device) if sampling.grammar else None
-    if constraint is not None:
-        state_BC = constraint.after(prompt_ids).expand(num_takes, -1)
+    legality = _Legality(tokenizer, sampling, prompt_ids, num_takes, device)
     uniform_BT = torch.from_numpy(np.stack([generator(seed, "sample").random(max_new) for seed in seeds])).to(device)
     never_V = torch.zeros(tokenizer.vocab_size, dtype=torch.bool, device=device)
     never_V[tokenizer.pad_id] = True
@@ -152,8 +154,8 @@ def sample_ids(
     clock = _Clock(tokenizer, prompt_ids, length.seconds)
     for position in range(max_new):
         logits_BV = logits_BV.float().masked_fill(never_V, -torch.inf)
-        if constraint is not None:
-            logits_BV = logits_BV.masked_fill(~constraint.legal(state_BC), -torch.inf)
+        if sampling.grammar:
+            logits_BV = logits_BV.masked_fill(~legality.mask(), -torch.inf)
         ids_B = pick(logits_BV, uniform_BT[:, position], sampling)
         ids_B = torch.where(done_B, tokenizer.end_id, ids_B)
         drawn_BT[:, position] = ids_B
@@ -164,10 +166,34 @@ def sample_ids(
             if clock.all_done(drawn_BT[:, : position + 1], done_B):
                 break
         if position + 1 < max_new:
-            if constraint is not None:
-                state_BC = constraint.advance(state_BC, ids_B)
+            legality.advance(ids_B)
             logits_BV = network.step(ids_B, cache)
     return [_until_end(prompt_ids, row, tokenizer.end_id) for row in drawn_BT.cpu().numpy()]
+
+
+class _Legality:
+    """Keeps what the grammar, and the limit on long notes, know of each take."""
+
+    def __init__(self, tokenizer, sampling: Sampling, prompt_ids: np.ndarray, num_takes: int, device) -> None:
+        self.states, self.rules = [], []
+        if not sampling.grammar:
+            return
+        self.rules.append(Constraint(tokenizer.grammar, device))
+        timing = getattr(tokenizer, "note_timing", None)
+        if sampling.longest_note_sec is not None and timing is not None:
+            self.rules.append(LongestNote(timing, sampling.longest_note_sec, device))
+        self.states = [rule.after(prompt_ids).expand(num_takes, -1) for rule in self.rules]
+
+    def mask(self) -> torch.Tensor:
+        """Return mask_BV, the ids that may come next."""
+        mask_BV = self.rules[0].legal(self.states[0])
+        for rule, state in zip(self.rules[1:], self.states[1:], strict=True):
+            mask_BV = rule.narrow(mask_BV, state)
+        return mask_BV
+
+    def advance(self, ids_B: torch.Tensor) -> None:
+        """Take note of one more id for each take."""
+        self.states = [rule.advance(state, ids_B) for rule, state in zip(self.rules, self.states, strict=True)]
 
 
 class _Clock:

@@ -29,6 +29,7 @@ from etude.music.score import Notes, Score, Tempos, Track
 from etude.music.sustain import sustained_end_tick
 from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar, Rule
+from etude.tokens.note_timing import NO_KEY, NoteTiming
 from etude.tokens.performance_events import (
     END,
     LONGEST_PIECE,
@@ -112,6 +113,13 @@ class PerformanceTokenizer:
     def grammar(self) -> Grammar:
         """Which ids may come next; every encoding with END after it is legal."""
         return _grammar()
+
+    @cached_property
+    def note_timing(self) -> NoteTiming:
+        """Which ids begin a key, end it, and let time pass."""
+        starts, ends = np.full((2, self.vocab_size), NO_KEY)
+        starts[NOTE_ON:NOTE_OFF] = ends[NOTE_OFF:TIME_SHIFT] = np.arange(128)
+        return NoteTiming(starts, ends, (SHIFT_STEPS / STEPS_PER_SEC).astype(np.float32), num_keys=128)
 
     def encode(self, score: Score) -> np.ndarray:
         """Return the ids of a piece, int32 (T,), without END.

@@ -138,6 +138,14 @@ def test_a_model_that_says_end_ends_when_it_may(network):
     assert len(held[0]) == 54
 
 
+@pytest.mark.parametrize("longest", [2.0, None])
+def test_no_note_of_a_take_lasts_much_longer_than_the_limit(network, longest):
+    drawn = draw(network, seeds=range(4), sampling=Sampling(longest_note_sec=longest), length=Length(seconds=30.0))
+    notes = [TOK.decode(ids).notes.duration_tick for ids in drawn]
+    # one shift of up to a second may pass the limit before the note can end, and the last notes are cut off
+    assert (max(ticks.max() for ticks in notes) <= 3000 + 20) == (longest is not None)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -145,6 +153,7 @@ def test_a_model_that_says_end_ends_when_it_may(network):
         (lambda: Sampling(top_p=0.0), "top_p = 0.0"),
         (lambda: Sampling(min_p=2.0), "min_p = 2.0"),
         (lambda: Sampling(top_k=-1), "top_k = -1"),
+        (lambda: Sampling(longest_note_sec=0.0), "longest_note_sec = 0.0"),
         (lambda: Length(seconds=0.0), "seconds = 0.0"),
         (lambda: Length(tokens=0), "tokens = 0"),
     ],
