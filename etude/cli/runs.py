@@ -79,25 +79,28 @@ def show(name: RunName, as_json: AsJson = False) -> None:
     report(document, as_json=as_json, lines=lines)
 
 
-@app.command(epilog="Example:\n\netude runs log 3fa9c1 --kind valid --csv > curve.csv")
+@app.command(epilog="Example:\n\netude runs log 3fa9c1 --csv > curve.csv")
 def log(
     name: RunName,
     kind: Annotated[str | None, typer.Option(help="only records of this kind, such as train or valid")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="print a table for spreadsheets and plots")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="print a row for each evaluation, or with --kind for each record of that kind")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the records of a run, oldest first."""
     from etude.runs.find import find_run
-    from etude.runs.records import columns_of, read_records
+    from etude.runs.records import columns_of, curve, read_records
 
     run = find_run(name)
     records = [flat(record) for record in read_records(run.path / "metrics.jsonl", kind=kind)]
     columns = columns_of(records)
     if as_csv:
+        table = records if kind else curve(records)
         text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer = csv.DictWriter(text, columns_of(table), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows(table)
         lines = text.getvalue().splitlines()
     else:
         rows = [[_shown(record.get(column, "")) for column in columns] for record in records]

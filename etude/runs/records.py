@@ -94,6 +94,32 @@ def read_records(path: Path | str, *, kind: str | None = None) -> Iterator[dict[
                 yield record
 
 
+def curve(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each evaluation, with the means of training since the one before.
+
+    Example:
+        >>> valid = {"kind": "valid", "nats_per_token": 2.0, "accuracy": 0.5}
+        >>> train = {"step": 10, "kind": "train", "loss": 3.0, "accuracy": 0.3, "lr": 0.1}
+        >>> curve([{"step": 0} | valid, train, train | {"loss": 2.0, "step": 20}, {"step": 20} | valid])[1]["train_loss"]
+        2.5
+    """
+    rows, since = [], []
+    for record in records:
+        if record["kind"] == "train":
+            since.append(record)
+        if record["kind"] != "valid":
+            continue
+        row = {"step": record["step"], "lr": since[-1].get("lr", "") if since else ""}
+        for name in ("loss", "accuracy"):
+            values = [float(one[name]) for one in since if name in one]
+            row[f"train_{name}"] = sum(values) / len(values) if values else ""
+        row |= {"valid_loss": record.get("nats_per_token", ""), "valid_accuracy": record.get("accuracy", "")}
+        row |= {f"valid_{name}": record.get(name, "") for name in ("nats_per_note", "nats_per_sec")}
+        rows.append(row)
+        since = []
+    return rows
+
+
 def columns_of(records: list[dict[str, Any]]) -> list[str]:
     """Return the names of all values in the order they first appear.
 

@@ -1,5 +1,7 @@
 """The loop: resume, cadence, selection, and what it refuses."""
 
+import csv
+import io
 import json
 import math
 import os
@@ -13,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from small_runs import make_corpus, small_config
 
+from etude.cli.__main__ import main
 from etude.errors import RunError
 from etude.runs.records import read_records
 from etude.training.train import train
@@ -123,6 +126,18 @@ def test_the_best_models_are_those_of_the_lowest_loss_and_the_highest_accuracy(u
     ):
         card = json.loads((uninterrupted.path / "best" / name / "config.json").read_text())
         assert card["step"] == best["step"]
+
+
+def test_the_table_of_a_run_has_both_losses_and_its_best_rows_are_the_best_models(uninterrupted, capsys):
+    """covers: MT-11"""
+    assert main(["runs", "log", str(uninterrupted.path), "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["step"] for row in rows] == ["0", "4", "8", "12"]
+    assert {"step", "lr", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"} <= set(rows[0])
+    assert all(float(row["train_loss"]) > 0 for row in rows[1:])
+    best = min(rows, key=lambda row: float(row["valid_loss"]))
+    card = json.loads((uninterrupted.path / "best" / "loss" / "config.json").read_text())
+    assert card["step"] == int(best["step"])
 
 
 def test_as_many_checkpoints_stay_as_were_asked_for(corpus, tmp_path):
