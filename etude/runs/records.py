@@ -100,7 +100,8 @@ def curve(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Example:
         >>> valid = {"kind": "valid", "nats_per_token": 2.0, "accuracy": 0.5}
         >>> train = {"step": 10, "kind": "train", "loss": 3.0, "accuracy": 0.3, "lr": 0.1}
-        >>> curve([{"step": 0} | valid, train, train | {"loss": 2.0, "step": 20}, {"step": 20} | valid])[1]["train_loss"]
+        >>> rows = curve([{"step": 0} | valid, train, train | {"loss": 2.0, "step": 20}, {"step": 20} | valid])
+        >>> rows[1]["train_loss"]
         2.5
     """
     rows, since = [], []
