@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from etude.cli.show import progress_bar, report
+from etude.cli.show import progress_bar, report, take_line, take_row
 
 
 def run(
@@ -72,21 +72,10 @@ def run(
     rows = []
     for number, take in enumerate(takes, next_number(out)):
         midi_path, recipe_path = take.save(out, f"take-{number:04d}")
+        rows.append(take_row(take, midi_path, recipe_path))
         if audio:
             from etude.music.render import render_wav
 
-            render_wav(take.score, midi_path.with_suffix(".wav"))
-        rows.append(
-            {
-                "midi": str(midi_path),
-                "recipe": str(recipe_path),
-                "seed": take.recipe["seed"],
-                "notes": len(take.score.notes),
-                "seconds": round(take.score.duration_sec, 3),
-            }
-        )
-    report({"takes": rows}, as_json=as_json, lines=[_line(row) for row in rows])
-
-
-def _line(row: dict) -> str:
-    return f"{row['midi']}  {row['notes']} notes, {row['seconds']:.1f} s, seed {row['seed']}"
+            rows[-1]["wav"] = str(midi_path.with_suffix(".wav"))
+            render_wav(take.score, rows[-1]["wav"], stereo=True)
+    report({"takes": rows}, as_json=as_json, lines=[take_line(row) for row in rows])

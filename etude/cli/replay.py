@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from etude.cli.show import note, report
+from etude.cli.show import note, report, take_line, take_row
 
 
 def run(
@@ -28,11 +28,5 @@ def run(
     for difference in differences:
         note(f"{take}: {difference}; the take may differ")
     midi_path, recipe_path = made.save(out, take.stem)
-    row = {
-        "midi": str(midi_path),
-        "recipe": str(recipe_path),
-        "seed": recipe["seed"],
-        "notes": len(made.score.notes),
-        "seconds": round(made.score.duration_sec, 3),
-    }
-    report({"takes": [row]}, as_json=as_json, lines=[f"{midi_path}  {row['notes']} notes, {row['seconds']:.1f} s"])
+    row = take_row(made, midi_path, recipe_path)
+    report({"takes": [row]}, as_json=as_json, lines=[take_line(row)])

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -15,6 +16,22 @@ def report(document: dict[str, Any], *, as_json: bool, lines: list[str]) -> None
 def note(line: str) -> None:
     """Print a line that is not the result, on standard error."""
     print(f"etude: {line}", file=sys.stderr)
+
+
+def take_row(take: Any, midi_path: Path, recipe_path: Path) -> dict[str, Any]:
+    """Return what ``--json`` says of a saved take."""
+    return {
+        "midi": str(midi_path),
+        "recipe": str(recipe_path),
+        "seed": take.recipe["seed"],
+        "notes": len(take.score.notes),
+        "seconds": round(take.score.duration_sec, 3),
+    }
+
+
+def take_line(row: dict[str, Any]) -> str:
+    """Return what a person reads of a saved take."""
+    return f"{row['midi']}  {row['notes']} notes, {row['seconds']:.1f} s, seed {row['seed']}"
 
 
 @contextlib.contextmanager
