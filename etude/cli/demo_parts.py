@@ -23,7 +23,7 @@ from etude.training.plan import seconds_per_step
 _BASELINES = {"bigram": 2, "5-gram": 5}
 _EVALUATIONS = 8  # over the whole training: a curve, and little time taken from learning
 # of the built-in pieces' notes one in a thousand lasts longer than 3.3 s
-_SAMPLING = Sampling(longest_note_sec=4.0)
+_SAMPLING = Sampling(temperature=1.0, top_p=0.98, min_p=0.02, longest_note_sec=4.0)
 _RESERVE = 0.12  # share of the minutes for evaluations and saving
 _CAUTION = 0.92  # real steps also draw batches and log: a schedule cut off at its end is worse than a shorter one
 
