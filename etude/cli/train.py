@@ -6,12 +6,14 @@ Example:
     etude train -f 3fa9 train.num_steps=6000
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from etude.cli.show import note, progress_bar, report
+from etude.errors import SettingsError
 
 
 def run(
@@ -48,6 +50,8 @@ def run(
         report(numbers, as_json=as_json, lines=_plan_lines(numbers))
         return
     if clear and not yes:
+        if not sys.stdin.isatty():
+            raise SettingsError("--clear deletes the run of these settings, and nobody is here to ask; add --yes")
         typer.confirm("--clear deletes the run of these settings, if there is one. Go on?", abort=True, err=True)
     from etude.training.train import train
 

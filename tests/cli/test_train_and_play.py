@@ -138,6 +138,7 @@ def test_render_writes_a_wav_that_lasts_at_least_as_long_as_the_notes(tmp_path, 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["train", "llama-tiny", "--clear"], "add --yes"),
         (["train"], "give a recipe or -f RUN"),
         (["train", "lama-tiny"], "did you mean 'llama-tiny'"),
         (["train", "llama-tiny", "train.num_step=3"], "did you mean 'num_steps'"),
