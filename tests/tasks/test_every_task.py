@@ -59,3 +59,21 @@ def test_what_a_task_remembers_is_plain_json(parts):
     values = task.state_dict()
     task.load_state_dict(json.loads(json.dumps(values)))
     assert task.state_dict() == values
+
+
+class Oracle(torch.nn.Module):
+    """A model that is certain of every target."""
+
+    def __init__(self):
+        super().__init__()
+        self.anchor = torch.nn.Parameter(torch.zeros(1))
+
+    def score(self, ids_BT, targets_BT):
+        return torch.zeros(targets_BT.shape), torch.ones(targets_BT.shape, dtype=torch.bool)
+
+
+def test_a_perfect_prediction_scores_perfectly(parts):
+    task, _, _ = parts
+    found = task.evaluate(Oracle())
+    assert found["nats_per_token"] == 0.0
+    assert found["accuracy"] == 1.0
