@@ -11,7 +11,7 @@ executed.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from etude.generate.takes import Request, Take, make_takes
 from etude.models import build_model, model_settings
 from etude.music.score import Score
 from etude.runs.find import find_run, runs_root
-from etude.settings import Settings
 from etude.tokens import tokenizer_from_json
 
 SCHEMA = "etude-model"
@@ -96,10 +95,6 @@ class Model:
             exact=exact,
         )
         return make_takes(self.network, self.tokenizer, request, model=self.name, on_tokens=on_tokens)
-
-    def to(self, device: str) -> "Model":
-        """Return the model on a device."""
-        return replace(self, network=self.network.to(device))
 
 
 def save_model(folder: Path | str, network: torch.nn.Module, tokenizer: Any, facts: dict[str, Any]) -> Path:
@@ -181,11 +176,10 @@ def _resolve(path: Path) -> Path:
 
 
 def _card(config: dict[str, Any], num_parameters: int) -> str:
-    settings: Settings | dict = config["model"]
     valid = config.get("valid", {})
     numbers = "\n".join(f"| {name} | {value:.4f} |" for name, value in valid.items() if isinstance(value, float))
     licences = "\n".join(f"- {name}: {count} pieces" for name, count in sorted(config.get("licences", {}).items()))
-    return f"""# A {settings["kind"]} trained with Etude {config["etude"]}
+    return f"""# A {config["model"]["kind"]} trained with Etude {config["etude"]}
 
 {num_parameters:,} parameters, vocabulary of {config["vocab_size"]} ids (tokenizer {config["tokenizer_hash"]}).
 Run {config.get("run", "unknown")}, step {config.get("step", 0)}.

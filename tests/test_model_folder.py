@@ -63,6 +63,22 @@ def test_the_card_names_data_licences_and_numbers(tmp_path):
         assert words in card
 
 
+# protocol 0: os.system("touch executed")
+PICKLE = b"cos\nsystem\n(S'touch executed'\ntR."
+
+
+def test_a_pickle_in_a_model_folder_is_never_executed(tmp_path, monkeypatch):
+    """covers: star-88"""
+    monkeypatch.chdir(tmp_path)
+    folder = save(tmp_path / "m")
+    (folder / "pytorch_model.bin").write_bytes(PICKLE)
+    load(folder)
+    (folder / "model.safetensors").write_bytes(PICKLE)
+    with pytest.raises(ModelError, match="does not hold this model's weights"):
+        load(folder)
+    assert not (tmp_path / "executed").exists()
+
+
 def break_schema(folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"version": 99}))

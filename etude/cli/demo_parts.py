@@ -25,7 +25,7 @@ _EVALUATIONS = 8  # over the whole training: a curve, and little time taken from
 # of the built-in pieces' notes one in a thousand lasts longer than 3.3 s
 _SAMPLING = Sampling(temperature=1.0, top_p=0.98, min_p=0.02, longest_note_sec=4.0)
 _RESERVE = 0.12  # share of the minutes for evaluations and saving
-_CAUTION = 0.92  # real steps also draw batches and log: a schedule cut off at its end is worse than a shorter one
+_CAUTION = 0.92  # a machine gets slower now and then: a schedule cut off at its end is worse than a shorter one
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def demo_config(corpus: Corpus, *, minutes: float, seed: int, device: str) -> Ru
         train=config.train.replace(device=device, seed=seed),
     )
     training_sec = 60 * minutes * (1 - _RESERVE)
-    steps = max(20, int(_CAUTION * training_sec / seconds_per_step(config)))
+    steps = max(20, int(_CAUTION * training_sec / seconds_per_step(config, corpus)))
     return config.replace(
         optim=config.optim.replace(schedule_steps=steps, warmup_steps=min(config.optim.warmup_steps, steps // 10)),
         train=config.train.replace(

@@ -6,11 +6,10 @@ from typing import Any
 
 from etude.config import RunConfig, config_of_run
 from etude.errors import SettingsError
-from etude.recipes import PRESETS, RECIPES, recipe
+from etude.recipes import PRESETS, RECIPES, resolve
 from etude.recipes.resolve import override
 from etude.runs.find import find_run
 from etude.runs.identity import differences
-from etude.settings import nearest
 
 
 def resolve_words(
@@ -36,9 +35,7 @@ def resolve_words(
         raise SettingsError(f"give a recipe or -f RUN, one of the two; recipes: {', '.join(RECIPES)}")
     origin: dict[str, Any] = {"command": sys.argv, "overrides": tuple(changes)}
     if named:
-        if named[0] not in RECIPES and ":" not in named[0]:
-            raise SettingsError(f"{named[0]!r}: no such recipe; {nearest(named[0], RECIPES)}")
-        return override(recipe(named[0]), changes, config, presets=PRESETS), origin | {"recipe": named[0]}
+        return resolve(named[0], changes, config), origin | {"recipe": named[0]}
     source = find_run(from_run)
     stored = config_of_run(source.path)
     wanted = override(stored, changes, config, presets=PRESETS)

@@ -8,14 +8,15 @@ import torch
 
 from etude.config import RunConfig
 from etude.data.builtin import open_corpus
-from etude.models import build_model
+from etude.data.corpus import Corpus
 from etude.models.sizes import flops_per_token, num_parameters, step_memory_bytes
-from etude.optim import build_optimizer
 from etude.runs.find import runs_root
 from etude.runs.identity import run_id
 from etude.tokens import tokenizer_of
 from etude.training.cadence import micro_rows
-from etude.training.precision import autocast_for, resolve_precision
+from etude.training.checkpoint import TrainState
+from etude.training.precision import resolve_precision
+from etude.training.train import build_parts, take_step
 
 _SIDE = 1024  # of the square matrices that a device is timed with
 _SHARE_OF_PRODUCTS = 0.5  # what a training step reaches of the speed of its matrix products, roughly
@@ -59,31 +60,13 @@ def plan_training(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def seconds_per_step(config: RunConfig) -> float:
-    """Return the median time of a few optimiser steps of this configuration on random ids.
-
-    The model is thrown away afterwards; the first step, which warms up, does not count.
-    """
-    device = torch.device(config.train.device)
-    tokenizer = tokenizer_of(config.data.tokenizer)
-    model = build_model(config.model, tokenizer.vocab_size).to(device)
-    optimizer = build_optimizer(config.optim, model)
-    autocast = autocast_for(resolve_precision(config.train.precision, device), device)
-    rows = config.train.batch_tokens // config.model.ctx_len
-    size = micro_rows(rows, config.model.ctx_len, config.train.micro_batch_tokens)
-    times = []
+def seconds_per_step(config: RunConfig, corpus: Corpus) -> float:
+    """Return the median time of a few training steps on a model that is thrown away; the first does not count."""
+    parts = build_parts(config, corpus, tokenizer_of(config.data.tokenizer), say=lambda line: None)
+    state, times = TrainState(), []
     for _ in range(1 + _TIMED_STEPS):
         started = time.perf_counter()
-        for _first in range(0, rows, size):
-            ids = torch.randint(tokenizer.vocab_size, (size, config.model.ctx_len + 1), device=device)
-            with autocast():
-                loss, _ = model.loss(ids[:, :-1], ids[:, 1:])
-            loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        take_step(parts, config, state)
         times.append(time.perf_counter() - started)
     return statistics.median(times[1:])
 
