@@ -44,11 +44,6 @@ def below(bound: int, seed: int, stream: str, *index: Index) -> int:
     return seed_of(seed, stream, *index) % bound
 
 
-def fraction(seed: int, stream: str, *index: Index) -> float:
-    """Return one number in [0, 1)."""
-    return (seed_of(seed, stream, *index) >> 10) / 2**53
-
-
 def generator(seed: int, stream: str, *index: Index) -> np.random.Generator:
     """Return a fresh numpy generator at the start of a stream.
 

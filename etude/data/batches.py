@@ -69,10 +69,6 @@ class TrainBatches:
         first = step * self.batch_size
         return np.stack([self.window(number) for number in range(first, first + self.batch_size)])
 
-    def epoch_of(self, step: int) -> float:
-        """Return how many epochs have been drawn before a step."""
-        return step * self.batch_size / self.windows_per_epoch
-
     def window(self, number: int) -> np.ndarray:
         """Return window ``number`` of the whole training, counted from 0: int64 (ctx_len + 1,)."""
         epoch, place = divmod(number, self.windows_per_epoch)
