@@ -19,6 +19,10 @@ class MidiError(EtudeError):
     """A file cannot be read as MIDI, or a Score cannot be written as MIDI."""
 
 
+class FormatError(EtudeError):
+    """A file is not what its name says: MusicXML, ABC, MidiDict or paired text cannot be read or written."""
+
+
 class CorpusError(EtudeError):
     """A corpus folder is missing, damaged, of another schema version, or locked."""
 

@@ -19,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     "demo": Command("Begin", "etude.cli.demo"),
     "recipes": Command("Begin", "etude.cli.recipes"),
     "prepare": Command("Data", "etude.cli.prepare"),
+    "corpus": Command("Data", "etude.cli.corpus"),
     "tokenize": Command("Data", "etude.cli.tokenize"),
     "train": Command("Train", "etude.cli.train"),
     "runs": Command("Train", "etude.cli.runs"),

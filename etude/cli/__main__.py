@@ -6,14 +6,13 @@ is a bug, and shows itself with a traceback.
 
 import errno
 import sys
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from etude.cli import COMMANDS
-from etude.errors import EtudeError, nearest
+from etude.cli.group import group_of
+from etude.errors import EtudeError
 
 _INTERRUPTED = 130
 _FROM_OUTSIDE = {
@@ -31,30 +30,8 @@ _FROM_OUTSIDE = {
 _UsageProblem = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 
-class CommandGroup(TyperGroup):
-    """The commands of ``COMMANDS``; a module is imported when its command is run or listed."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names in the order of ``COMMANDS``."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Build one command, or return None if there is no such name."""
-        return _build(cmd_name) if cmd_name in COMMANDS else None
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command that was typed.
-
-        Raises:
-            EtudeError: there is none of that name; the message names the nearest.
-        """
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise EtudeError(f"{args[0]!r}: no such command; {nearest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-
 app = typer.Typer(
-    cls=CommandGroup,
+    cls=group_of(COMMANDS),
     add_completion=False,
     invoke_without_command=True,
     rich_markup_mode="rich",
@@ -104,31 +81,6 @@ def main(argv: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("etude: interrupted", file=sys.stderr)
         return _INTERRUPTED
-
-
-def _build(name: str) -> Any:
-    """Build the command of a module, with the example of its docstring below the help."""
-    panel, place = COMMANDS[name]
-    module = import_module(place)
-    command_app = getattr(module, "app", None)
-    if command_app is not None:
-        command = typer.main.get_group(command_app)
-    else:
-        command_app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        command_app.command(name)(module.run)
-        command = typer.main.get_command(command_app)
-    command.name = name
-    command.rich_help_panel = panel
-    command.context_settings["help_option_names"] = ["-h", "--help"]
-    command.epilog = _example(module.__doc__ or "")
-    return command
-
-
-def _example(docstring: str) -> str | None:
-    """Return the lines under ``Example:``, as paragraphs, since help texts join single lines."""
-    _, found, lines = docstring.partition("Example:\n")
-    shown = [line.strip().replace("[", "\\[") for line in lines.splitlines() if line.strip()]
-    return "\n\n".join(["Example:", *shown]) if found else None
 
 
 def _explain(problem: Any) -> str:

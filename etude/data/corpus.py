@@ -3,6 +3,8 @@
     pieces-00000.parquet …   a row a piece: id, path, sha256, licence, source, duration_sec, num_notes,
                              label_* columns, and the Score as list columns
     splits.parquet           id, path, group, split of every piece, in the same order
+    fingerprints.parquet     a sketch of every piece, in the same order, for finding variants of it
+    near.parquet             pairs of pieces that are variants of each other
     ledger.parquet           a row for every file that was seen
     corpus.json              schema, version, digest, totals and how it was prepared
     tokens/<hash>/           token shards, made when they are needed
@@ -15,7 +17,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,12 @@ PIECE_FIELDS = [
     pa.field("source", pa.string()),
     pa.field("duration_sec", pa.float64(), nullable=False),
     pa.field("num_notes", pa.int64(), nullable=False),
+    pa.field("given_group", pa.string()),
+    pa.field("given_split", pa.string()),
 ]
 SPLITS_SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("id", "path", "group", "split")])
 _INFO_KEYS = ("digest", "content", "num_pieces", "piece_files", "notes", "hours", "files")
+_FACTS = [field.name for field in PIECE_FIELDS if field.name not in ("sha256", "given_group", "given_split")]
 _ROWS_AT_A_TIME = 64
 
 
@@ -142,6 +146,25 @@ class Corpus:
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(file, error) from error
 
+    def tables(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield columns of ``pieces-*.parquet`` as they are, in the order of the corpus, some pieces at a time.
+
+        Raises:
+            CorpusError: no such column, or a damaged file.
+        """
+        for file in self._piece_files():
+            try:
+                opened = pq.ParquetFile(file)
+                missing = [name for name in columns if name not in opened.schema_arrow.names]
+                if missing:
+                    raise CorpusError(
+                        f"{file}: column '{missing[0]}': {nearest(missing[0], opened.schema_arrow.names)}; "
+                        "a corpus of an older Etude is prepared again"
+                    )
+                yield from opened.iter_batches(_ROWS_AT_A_TIME, columns=list(columns))
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(file, error) from error
+
     def _piece_files(self) -> list[Path]:
         files = sorted(self.path.glob("pieces-*.parquet"))
         if len(files) != self.info["piece_files"]:
@@ -155,7 +178,7 @@ class Corpus:
         unknown = [name for name in columns if name not in schema.names]
         if unknown:
             raise CorpusError(f"{self.path}: column '{unknown[0]}': {nearest(unknown[0], schema.names)}")
-        always = [field.name for field in PIECE_FIELDS]
+        always = [*_FACTS]
         return always + [name for name in schema.names if name.startswith(LABEL_PREFIX) or name in columns]
 
 
@@ -182,14 +205,6 @@ def read_info(path: Path) -> dict[str, Any]:
     return info
 
 
-def digest_of_splits(content: str, splits: pa.Table) -> str:
-    """Return the digest of a corpus: of its pieces and of the split of each."""
-    digest = blake2b(content.encode(), digest_size=16)
-    for split in splits["split"].to_pylist():
-        digest.update(f"{split},".encode())
-    return digest.hexdigest()
-
-
 def piece_schema(label_names: Sequence[str]) -> pa.Schema:
     """Return the schema of ``pieces-*.parquet`` with these labels."""
     labels = [pa.field(LABEL_PREFIX + name, pa.string()) for name in label_names]
@@ -198,7 +213,7 @@ def piece_schema(label_names: Sequence[str]) -> pa.Schema:
 
 def _pieces_of(batch: pa.RecordBatch) -> Iterator[Piece]:
     names = [name for name in batch.schema.names if name.startswith(LABEL_PREFIX)]
-    facts = batch.select([field.name for field in PIECE_FIELDS if field.name != "sha256"]).to_pylist()
+    facts = batch.select(_FACTS).to_pylist()
     labels = batch.select(names).to_pylist() if names else [{}] * len(facts)
     whole = all(name in batch.schema.names for name in SCORE_SCHEMA.names)
     scores = scores_from_arrow(batch.select(SCORE_SCHEMA.names)) if whole else [None] * len(facts)

@@ -4,8 +4,11 @@
 
     accepted    the piece ``id`` is in the corpus
     duplicate   its notes are those of ``duplicate_of``, a path that comes earlier
-    filtered    it broke ``rule``, with the measured ``value``
+    filtered    it broke ``rule``, with the measured ``value``; ``broken`` lists every rule that it broke. The rule
+                ``licence`` has the licence as its ``reason``
     rejected    it could not be read; ``reason`` says why
+
+``licence``, ``source`` and ``given_group`` are what was known of the file beforehand.
 """
 
 from collections import Counter
@@ -27,22 +30,33 @@ LEDGER_SCHEMA = pa.schema(
         pa.field("reason", pa.string()),
         pa.field("duplicate_of", pa.string()),
         pa.field("id", pa.string()),
+        pa.field("broken", pa.list_(pa.string())),
+        pa.field("licence", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("given_group", pa.string()),
     ]
 )
 _ROWS_AT_A_TIME = 16384
 
 
 class Ledger:
-    """Writes ``ledger.parquet`` row by row; ``counts`` holds files by verdict."""
+    """Writes ``ledger.parquet`` row by row.
+
+    Attributes:
+        counts: files by verdict.
+        rules: filtered files by the rules that they broke; one may break several.
+    """
 
     def __init__(self, file: Path) -> None:
         self.counts = Counter(dict.fromkeys(VERDICTS, 0))
+        self.rules: Counter[str] = Counter()
         self._writer = open_writer(file, LEDGER_SCHEMA)
         self._rows: list[dict[str, Any]] = []
 
     def add(self, path: str, verdict: str, *, sha256: str | None = None, **facts: Any) -> None:
         """Add the row of one file; ``facts`` are the columns that its verdict asks for."""
         self.counts[verdict] += 1
+        self.rules.update(broken.split("=")[0] for broken in facts.get("broken") or ())
         self._rows.append({"path": path, "sha256": sha256, "verdict": verdict} | facts)
         if len(self._rows) >= _ROWS_AT_A_TIME:
             self._flush()

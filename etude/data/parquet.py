@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 def open_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a writer of row groups: zstd at its fastest level, columns of rising ticks as differences.
 
-    The differences almost halve the files, at no cost in time.
+    The differences almost halve the files, at no cost in time. Pages have checksums, which `etude corpus check`
+    compares.
     """
     rising = {name for name in schema.names if name.endswith("_tick") and name != "note_duration_tick"}
     leaves = {
@@ -23,6 +24,8 @@ def open_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
         compression_level=1,
         use_dictionary=[leaves[name] for name in schema.names if name not in rising],
         column_encoding={leaves[name]: "DELTA_BINARY_PACKED" for name in rising},
+        # a flipped bit would otherwise come back as another number
+        write_page_checksum=True,
     )
 
 

@@ -1,25 +1,29 @@
-"""From MIDI files to columns; runs in worker processes.
+"""From pieces of music in files to columns; runs in worker processes.
 
-For each request two Arrow tables go back as one byte string: a fact row for every file, and the piece
-columns of those files that could be read and hold notes.
+For each request two Arrow tables go back as one byte string: a fact row for every piece, and the piece
+columns of those that could be read, hold notes and break no rule.
 """
 
 import json
-import stat
 from collections.abc import Callable, Sequence
-from hashlib import blake2b, sha256
-from pathlib import Path
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from etude.errors import MidiError
-from etude.music.midi import read_midi
+from etude.data.digests import digest_of_score
+from etude.data.filters import FilterSettings, broken_rules
+from etude.data.inputs import Input, read_bytes, reader_of
+from etude.errors import EtudeError
+from etude.fingerprints import SKETCH_FIELDS, Sketch, sketch, sketches_to_arrow
+from etude.music.edit import extend_by_pedal
+from etude.music.families import remove_families
 from etude.music.score import Score
 from etude.music.table import scores_to_arrow
 
-MAX_FILE_BYTES = 64 << 20
-"""Larger files are rejected: the largest MIDI files that hold music have a few megabytes."""
+MAX_PIECE_BYTES = 64 << 20
+"""Larger pieces are rejected: the largest MIDI files that hold music have a few megabytes."""
 
 FACTS_SCHEMA = pa.schema(
     [
@@ -28,60 +32,110 @@ FACTS_SCHEMA = pa.schema(
         pa.field("content", pa.binary()),
         pa.field("num_notes", pa.int64()),
         pa.field("duration_sec", pa.float64()),
+        pa.field("broken_rules", pa.list_(pa.string())),
+        pa.field("broken_values", pa.list_(pa.float64())),
         pa.field("reason", pa.string()),
     ]
 )
+READING_SCHEMA = pa.schema([*FACTS_SCHEMA, *SKETCH_FIELDS])
+"""Facts, and the sketch of every piece that is kept."""
 
 
-def parse_files(items: Sequence[str], begin: Callable[[], None]) -> bytes:
-    """Read files; items are JSON strings of paths, for a path may hold any bytes."""
-    facts, scores = [], []
-    for item in items:
-        begin()
-        fact, score = _parse_file(Path(json.loads(item)))
-        facts.append(fact)
-        scores.append(score if fact.get("num_notes") else None)
+class ReadPiece(NamedTuple):
+    """One piece as it was read: its facts, and its Score and sketch if it is to be kept."""
+
+    facts: dict[str, Any]
+    score: Score | None = None
+    sketch: Sketch | None = None
+
+
+class PieceReader:
+    """Reads pieces as settings ask; what a worker process runs.
+
+    Args:
+        filters: plain ``FilterSettings``.
+        remove_families: families of instruments to take out.
+        extend_by_pedal: let notes last as long as the pedal holds them.
+        near_duplicates: sketch every piece that is kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        filters: dict[str, Any] | None = None,
+        remove_families: Sequence[str] = (),
+        extend_by_pedal: bool = False,
+        near_duplicates: bool = True,
+    ) -> None:
+        self.filters = FilterSettings.parse(filters or {})
+        self.remove_families = tuple(remove_families)
+        self.extend_by_pedal = extend_by_pedal
+        self.near_duplicates = near_duplicates
+
+    def __call__(self, items: Sequence[str], begin: Callable[[], None]) -> bytes:
+        """Read pieces; items are ``Input``s as JSON, for a path may hold any bytes."""
+        pieces = []
+        for item in items:
+            begin()
+            pieces.append(self.read(Input(*json.loads(item))))
+        return pack(*columns_of(pieces))
+
+    def read(self, one: Input) -> ReadPiece:
+        """Read and judge one piece; whatever is wrong with it becomes its reason."""
+        digest = None
+        try:
+            data = read_bytes(one, at_most=MAX_PIECE_BYTES)
+            digest = sha256(data).hexdigest()
+            return self.judge(reader_of(one.format)(data), digest)
+        except EtudeError as error:
+            reason = str(error)
+        except MemoryError:
+            reason = "needs more memory than one file may take"
+        except Exception as error:
+            # a fault of the reader must cost one piece, not the corpus
+            reason = f"the reader failed: {type(error).__name__}: {error}"
+        return _rejected(digest, reason)
+
+    def judge(self, score: Score, digest: str | None) -> ReadPiece:
+        """Edit a Score as asked and measure it."""
+        if self.remove_families:
+            score = remove_families(score, self.remove_families)
+        if self.extend_by_pedal:
+            score = extend_by_pedal(score)
+        facts: dict[str, Any] = {"sha256": digest, "num_notes": len(score.notes), "duration_sec": score.duration_sec}
+        broken = broken_rules(score, self.filters)
+        if broken:
+            facts["broken_rules"], facts["broken_values"] = zip(*broken, strict=True)
+            return ReadPiece(facts)
+        facts |= {"id": score.content_digest(), "content": digest_of_score(score)}
+        return ReadPiece(facts, score, sketch(score) if self.near_duplicates else None)
+
+
+def columns_of(pieces: Sequence[ReadPiece]) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Return a row of facts for every piece, and the columns of those that are kept."""
     try:
-        columns = scores_to_arrow([score for score in scores if score is not None])
+        columns = scores_to_arrow([piece.score for piece in pieces if piece.score is not None])
     except Exception:
-        columns = _reject_what_has_no_columns(facts, scores)
-    return pack(pa.RecordBatch.from_pylist(facts, FACTS_SCHEMA), columns)
-
-
-def facts_of_score(score: Score) -> dict[str, object]:
-    """Return the facts of a piece that do not depend on its file."""
-    return {
-        "id": score.content_digest(),
-        "content": digest_of_score(score),
-        "num_notes": len(score.notes),
-        "duration_sec": score.duration_sec,
-    }
-
-
-def digest_of_score(score: Score) -> bytes:
-    """Return 16 bytes that stand for everything in a score, in the order it is in."""
-    digest = blake2b(str(score.ppq).encode(), digest_size=16)
-    digest.update(json.dumps([(t.program, t.is_drum, t.name) for t in score.tracks]).encode())
-    for name in ("notes", "tempos", "time_signatures", "key_signatures", "controls", "pitch_bends", "texts"):
-        table = getattr(score, name)
-        digest.update(f"{name}{len(table)}".encode())
-        for values in table.columns().values():
-            whole = isinstance(values, np.ndarray)
-            digest.update(values.astype("<i4").tobytes() if whole else json.dumps(values).encode())
-    return digest.digest()
+        # one of them is something that columns cannot hold, such as impossible text
+        pieces = [_checked(piece) for piece in pieces]
+        columns = scores_to_arrow([piece.score for piece in pieces if piece.score is not None])
+    facts = pa.RecordBatch.from_pylist([piece.facts for piece in pieces], FACTS_SCHEMA)
+    sketches = _sketch_columns([piece.sketch for piece in pieces])
+    return pa.RecordBatch.from_arrays([*facts.columns, *sketches], schema=READING_SCHEMA), columns
 
 
 def pack(*batches: pa.RecordBatch) -> bytes:
-    """Return batches as Arrow IPC streams, one after the other."""
+    """Return batches as Arrow IPC streams, one after the other, compressed: they go through a pipe and to disk."""
     sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
     for batch in batches:
-        with pa.ipc.new_stream(sink, batch.schema) as stream:
+        with pa.ipc.new_stream(sink, batch.schema, options=options) as stream:
             stream.write(batch)
     return sink.getvalue().to_pybytes()
 
 
 def unpack(data: bytes) -> list[pa.Table]:
-    """Return the tables that ``pack`` was given, without copying."""
+    """Return the tables that ``pack`` was given."""
     source = pa.BufferReader(data)
     tables = []
     while source.tell() < source.size():
@@ -89,49 +143,25 @@ def unpack(data: bytes) -> list[pa.Table]:
     return tables
 
 
-def _parse_file(path: Path) -> tuple[dict[str, object], Score | None]:
-    facts: dict[str, object] = {}
+def _sketch_columns(sketches: Sequence[Sketch | None]) -> list[pa.Array]:
+    """Return a row for each sketch; null where there is none."""
+    there = np.array([one is not None for one in sketches], bool)
+    if not there.any():
+        return [pa.nulls(len(sketches), field.type) for field in SKETCH_FIELDS]
+    rows = sketches_to_arrow([one for one in sketches if one is not None])
+    return rows.take(pa.array(np.where(there, np.cumsum(there) - 1, 0), mask=~there)).columns
+
+
+def _checked(piece: ReadPiece) -> ReadPiece:
+    if piece.score is None:
+        return piece
     try:
-        data = _read(path)
-        facts["sha256"] = sha256(data).hexdigest()
-        score = read_midi(data)
-        return facts | facts_of_score(score), score
-    except MidiError as error:
-        reason = str(error)
-    except MemoryError:
-        reason = "needs more memory than there is"
+        scores_to_arrow([piece.score])
     except Exception as error:
-        # a fault of the reader must cost one file, not the corpus
-        reason = f"the reader failed: {type(error).__name__}: {error}"
-    return _rejected(facts.get("sha256"), reason), None
+        return _rejected(piece.facts["sha256"], f"the reader failed: {type(error).__name__}: {error}")
+    return piece
 
 
-def _reject_what_has_no_columns(facts: list[dict[str, object]], scores: list[Score | None]) -> pa.RecordBatch:
-    """Find the scores that columns cannot hold, such as impossible text, and return the columns of the others."""
-    kept = []
-    for place, score in enumerate(scores):
-        if score is None:
-            continue
-        try:
-            scores_to_arrow([score])
-            kept.append(score)
-        except Exception as error:
-            facts[place] = _rejected(facts[place]["sha256"], f"the reader failed: {type(error).__name__}: {error}")
-    return scores_to_arrow(kept)
-
-
-def _rejected(sha256: object, reason: str) -> dict[str, object]:
+def _rejected(sha256: str | None, reason: str) -> ReadPiece:
     plain = reason.encode("utf-8", "backslashreplace").decode()
-    return {"sha256": sha256, "reason": " ".join(plain.split())}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise MidiError("not a regular file")
-        if found.st_size > MAX_FILE_BYTES:
-            raise MidiError(f"{found.st_size} bytes; at most {MAX_FILE_BYTES} are read")
-        return path.read_bytes()
-    except OSError as error:
-        raise MidiError(f"cannot be read: {error.strerror or error}") from error
+    return ReadPiece({"sha256": sha256, "reason": " ".join(plain.split())})

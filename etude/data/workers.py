@@ -1,68 +1,56 @@
 """Run a function over many items in processes that may die, and lose nothing.
 
 Results come back in the order of the items whatever the timing, and only a bounded number waits in
-memory. An item at which a process dies or hangs is taken out of its job and run again alone; if that
-fails too the item is given up with a reason. The other items of the job are run again.
+memory. An item at which a process dies, hangs or takes too much memory is taken out of its job and run
+again alone, in a fresh process; if that fails too the item is given up with a reason. The other items of the
+job are run again.
 """
 
-import contextlib
-import heapq
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from etude.data.worker import read_frame, write_frame
+from etude.data.line import Job, Line, Outcome
+from etude.data.worker_process import Died, Work, WorkerProcess
+from etude.errors import CorpusError
 
-_START_LIMIT_SEC = 120.0
-_WATCH_EVERY_SEC = 0.2
-
-
-@dataclass(order=True)
-class Job:
-    """Neighbouring items that one process works through."""
-
-    first: int
-    """Place of the first item among all."""
-    items: Sequence[str] = field(compare=False)
-    alone: bool = field(default=False, compare=False)
-    """Whether the item is suspected and runs by itself."""
-
-
-@dataclass
-class Outcome:
-    """What became of a job: a result, or the reason why its only item was given up."""
-
-    job: Job
-    result: bytes | None
-    reason: str = ""
+_STARTS = 3
+_STARTS_WHEN_KILLED = 10
+_PAUSE_SEC = 1.0
+_LONE_TRIES_WHEN_KILLED = 3
 
 
 def run_in_order(
-    jobs: Sequence[Sequence[str]], call: str, *, workers: int, limit_sec: float, ahead: int = 4
+    jobs: Iterable[Sequence[Any]],
+    call: str,
+    *,
+    workers: int,
+    limit_sec: float,
+    memory_mb: float | None = None,
+    options: dict[str, Any] | None = None,
+    ahead: int = 4,
 ) -> Iterator[Outcome]:
     """Yield the outcome of all jobs, in the order of their items.
 
     A job that lost a process comes back as several outcomes, still in order.
 
     Args:
-        jobs: items, in groups worth one request each.
-        call: ``module:function`` with the signature ``(items, begin) -> bytes``, see ``worker.main``.
+        jobs: items that JSON can hold, in groups worth one request each; taken as they are needed.
+        call: ``module:function`` with the signature ``(items, begin) -> bytes``, which calls ``begin()``
+            before each item. With ``options``, ``module:Class`` of what makes such a function.
         workers: processes at a time.
         limit_sec: seconds that one item may take.
+        memory_mb: megabytes that a process may take beyond what it has before its first item; the function
+            should let MemoryError through. None for no limit.
+        options: keywords for ``module:Class``, as JSON can hold them; it is called once in each process.
         ahead: results kept waiting for an earlier one, in jobs per worker.
 
     Raises:
-        RuntimeError: the function raised, or no process can be started.
+        EtudeError: the function raised one, or processes are killed as soon as they start.
+        RuntimeError: the function raised another exception, or no process can be started.
     """
-    team = _Team(jobs, call, limit_sec, ahead * workers)
-    roles = [team.serve] * max(1, min(workers, len(jobs))) + [team.watch]
-    threads = [threading.Thread(target=role, daemon=True) for role in roles]
+    team = _Team(jobs, Work(call, limit_sec, memory_mb, options), max(1, workers), ahead)
+    threads = [threading.Thread(target=team.serve, args=(reader,), daemon=True) for reader in team.readers]
     for thread in threads:
         thread.start()
     try:
@@ -73,176 +61,140 @@ def run_in_order(
             thread.join()
 
 
-class _Process:
-    """One worker process."""
+class Reader:
+    """Runs jobs in one process at a time, which is started when needed and after every death."""
 
-    def __init__(self, call: str, limit_sec: float) -> None:
-        self.limit_sec = limit_sec
-        self.begun = -1
-        self.timed_out = False
-        self.deadline = time.monotonic() + _START_LIMIT_SEC
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(part for part in sys.path if part),
-            "OMP_NUM_THREADS": "1",
-        }
-        self.popen = subprocess.Popen(
-            # -P: a file in the folder one works in must not stand in for a library
-            [sys.executable, "-P", "-m", "etude.data.worker", call],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._process: WorkerProcess | None = None
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
 
-    def start(self) -> None:
-        kind, content = self._read()
-        if kind != b"+":
-            raise RuntimeError(f"a worker process could not start:\n{content.decode()}")
-        self.deadline = None
+    def run(self, job: Job) -> tuple[list[Outcome], list[Job]]:
+        """Run a job; return what is done and what has to be run again.
 
-    def ask(self, items: Sequence[str]) -> bytes:
-        """Return the result for items; EOFError says that the process died at item ``begun``."""
-        self.begun = -1
-        self.deadline = time.monotonic() + self.limit_sec
+        Raises:
+            EtudeError: the function raised one.
+            RuntimeError: the function raised another exception, or no process can be started.
+        """
+        if job.alone:
+            # what others left in the memory of a process must not count
+            self._close()
+        process = self._process or self._start()
         try:
-            write_frame(self.popen.stdin, b"?", json.dumps(list(items)).encode())
-        except OSError as error:
-            raise EOFError from error
-        while True:
-            kind, content = self._read()
-            if kind == b"=":
-                self.deadline = None
-                return content
-            if kind == b"!":
-                raise RuntimeError(f"a worker process failed:\n{content.decode()}")
-            self.begun += 1
-            self.deadline = time.monotonic() + self.limit_sec
+            return [Outcome(job, process.ask(job.items))], []
+        except Died:
+            culprit = max(process.begun, 0)
+            return _after_death(job, culprit, *self._close())
 
-    def close(self) -> str:
-        """End the process; return how it ended."""
-        self.deadline = None
-        self.popen.kill()
-        with contextlib.suppress(OSError):
-            self.popen.stdin.close()
-        self.popen.stdout.close()
-        code = self.popen.wait()
-        if self.timed_out:
-            return f"the reader took more than {self.limit_sec:g} s"
-        if code < 0:
-            return f"the reader crashed ({signal.Signals(-code).name})"
-        return f"the reader ended with exit code {code}"
+    def stop(self) -> None:
+        """End the process, from whatever thread; no other is started."""
+        self._stopped.set()
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
 
-    def _read(self) -> tuple[bytes, bytes]:
-        try:
-            return read_frame(self.popen.stdout)
-        except (OSError, ValueError) as error:
-            raise EOFError from error
+    def close(self) -> None:
+        """End the process and wait for its end."""
+        self.stop()
+        self._close()
+
+    def _start(self) -> WorkerProcess:
+        for number in range(1, _STARTS_WHEN_KILLED + 1):
+            with self._lock:
+                if self._stopped.is_set():
+                    raise RuntimeError("stopped")
+                self._process = WorkerProcess(self.work)
+            try:
+                self._process.start()
+                return self._process
+            except Died:
+                ended, was_killed = self._close()
+            if not was_killed and number >= _STARTS:
+                raise RuntimeError(f"a worker process could not start: {ended}")
+            # a machine short of memory may have more in a moment
+            self._stopped.wait(_PAUSE_SEC)
+        raise CorpusError(f"readers are killed as soon as they start: {ended}; take fewer workers")
+
+    def _close(self) -> tuple[str, bool]:
+        with self._lock:
+            process, self._process = self._process, None
+        return process.close() if process is not None else ("", False)
 
 
 class _Team:
     """The shared state of the threads, one of which talks to each process."""
 
-    def __init__(self, jobs: Sequence[Sequence[str]], call: str, limit_sec: float, ahead: int) -> None:
-        self.call, self.limit_sec = call, limit_sec
-        starts = [0]
-        for items in jobs:
-            starts.append(starts[-1] + len(items))
-        self.total = starts[-1]
-        self.todo = [Job(first, items) for first, items in zip(starts, jobs, strict=False) if items]
-        self.done: dict[int, Outcome] = {}
-        self.next = 0
-        self.ahead = ahead
-        self.changed = threading.Condition()
+    def __init__(self, jobs: Iterable[Sequence[Any]], work: Work, workers: int, ahead: int) -> None:
+        self.readers = [Reader(work) for _ in range(workers)]
+        self.jobs = iter(jobs)
+        self.line = Line(ahead * workers)
+        self.is_taking = False
         self.stopped = False
         self.failure: BaseException | None = None
-        self.processes: set[_Process] = set()
+        self.changed = threading.Condition()
 
     def outcomes(self) -> Iterator[Outcome]:
-        while self.next < self.total:
+        while True:
             with self.changed:
-                self.changed.wait_for(lambda: self.failure or self.next in self.done)
-                if self.failure:
-                    raise self.failure
-                outcome = self.done.pop(self.next)
-                self.next += len(outcome.job.items)
+                while (outcome := self.line.pop()) is None:
+                    if self.failure:
+                        raise self.failure
+                    if self.line.is_over():
+                        return
+                    self.changed.wait()
                 self.changed.notify_all()
             yield outcome
 
     def stop(self) -> None:
         with self.changed:
             self.stopped = True
-            for process in self.processes:
-                process.popen.kill()
             self.changed.notify_all()
+        for reader in self.readers:
+            reader.stop()
 
-    def watch(self) -> None:
-        while not self.stopped:
-            now = time.monotonic()
-            for process in list(self.processes):
-                if process.deadline is not None and now > process.deadline:
-                    process.timed_out = True
-                    process.popen.kill()
-            time.sleep(_WATCH_EVERY_SEC)
-
-    def serve(self) -> None:
-        process = None
+    def serve(self, reader: Reader) -> None:
         try:
             while (job := self._take()) is not None:
-                process = process or self._start()
-                try:
-                    outcomes, again = [Outcome(job, process.ask(job.items))], []
-                except EOFError:
-                    culprit = max(process.begun, 0)
-                    self.processes.discard(process)
-                    outcomes, again = _after_death(job, culprit, process.close())
-                    process = None
-                self._give(outcomes, again)
+                outcomes, again = reader.run(job)
+                with self.changed:
+                    self.line.give(outcomes, again)
+                    self.changed.notify_all()
         except BaseException as error:
             with self.changed:
                 self.failure = self.failure or error
                 self.changed.notify_all()
         finally:
-            if process is not None:
-                self.processes.discard(process)
-                process.close()
-
-    def _start(self) -> _Process:
-        with self.changed:
-            process = _Process(self.call, self.limit_sec)
-            self.processes.add(process)
-        try:
-            process.start()
-        except BaseException as error:
-            ended = process.close()
-            if isinstance(error, EOFError):
-                raise RuntimeError(f"a worker process could not start: {ended}") from None
-            raise
-        return process
+            reader.close()
 
     def _take(self) -> Job | None:
-        with self.changed:
-            self.changed.wait_for(lambda: self.stopped or self.failure or self._may_go_on())
-            if self.stopped or self.failure or not self.todo:
-                return None
-            return heapq.heappop(self.todo)
+        """Return what to do next, as soon as it may be done; None when all is done."""
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self._is_at_end() or self.line.may_repeat() or self._may_add())
+                if self._is_at_end():
+                    return None
+                if self.line.may_repeat():
+                    return self.line.repeat()
+                self.is_taking = True
+            # the caller's own code, which may take its time: nobody has to wait for it
+            items = next(filter(None, self.jobs), None)
+            with self.changed:
+                self.is_taking = False
+                self.changed.notify_all()
+                if items is not None:
+                    return self.line.add(items)
+                self.line.is_all_taken = True
 
-    def _may_go_on(self) -> bool:
-        if not self.todo:
-            return self.next >= self.total
-        # the job that everyone waits for always may go
-        return len(self.done) < self.ahead or self.todo[0].first == self.next
+    def _may_add(self) -> bool:
+        return not self.is_taking and self.line.may_add()
 
-    def _give(self, outcomes: list[Outcome], again: list[Job]) -> None:
-        with self.changed:
-            for outcome in outcomes:
-                self.done[outcome.job.first] = outcome
-            for job in again:
-                heapq.heappush(self.todo, job)
-            self.changed.notify_all()
+    def _is_at_end(self) -> bool:
+        return self.stopped or self.failure is not None or self.line.is_over()
 
 
-def _after_death(job: Job, culprit: int, reason: str) -> tuple[list[Outcome], list[Job]]:
-    if job.alone:
+def _after_death(job: Job, culprit: int, reason: str, was_killed: bool) -> tuple[list[Outcome], list[Job]]:
+    if job.alone and not (was_killed and job.alone < _LONE_TRIES_WHEN_KILLED):
         return [Outcome(job, None, reason)], []
-    parts = [(0, culprit, False), (culprit, culprit + 1, True), (culprit + 1, len(job.items), False)]
+    parts = [(0, culprit, 0), (culprit, culprit + 1, job.alone + 1), (culprit + 1, len(job.items), 0)]
     return [], [Job(job.first + a, job.items[a:b], alone) for a, b, alone in parts if a < b]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from etude.music.check import MAX_TICK
+from etude.music.overlaps import next_strike_tick
 from etude.music.score import WHOLE_PIECE, Columns, Controls, Notes, PitchBends, Score, Texts
 from etude.music.span import span_of
 from etude.music.sustain import SUSTAIN, sustained_end_tick
@@ -245,7 +246,7 @@ def extend_by_pedal(score: Score) -> Score:
     """Let notes last as long as the sustain pedal holds them, and take its movements out.
 
     A note released while the pedal of its track is down (64 or more) ends when the pedal comes up, or when
-    the same key is struck again. A pedal that never comes up does so at the end of the last note or with the
+    the same key is struck again later. A pedal that never comes up does so at the end of the last note or with the
     last movement of any pedal.
 
     Example:
@@ -258,12 +259,7 @@ def extend_by_pedal(score: Score) -> Score:
         return replace(score, controls=controls.take(controls.number != SUSTAIN))
     end = _ends(notes)
     held = sustained_end_tick(controls, end, notes.track)
-    order = np.lexsort((notes.onset_tick, notes.pitch, notes.track))
-    track, pitch, onset = notes.track[order], notes.pitch[order], notes.onset_tick[order]
-    is_struck_again = (track[1:] == track[:-1]) & (pitch[1:] == pitch[:-1])
-    again = np.full(len(notes), MAX_TICK, np.int64)
-    again[order[:-1]] = np.where(is_struck_again, onset[1:], MAX_TICK)
-    end = np.maximum(end, np.minimum(held, again))
+    end = np.maximum(end, np.minimum(held, next_strike_tick(notes)))
     return replace(
         score,
         notes=notes.replace(duration_tick=end - notes.onset_tick),

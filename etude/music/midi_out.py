@@ -47,7 +47,7 @@ def bytes_of(score: Score) -> bytes:
         raise MidiError(f"{problems[0].where}: {problems[0].message}")
     if score.ppq > 0x7FFF:
         raise MidiError(f"ppq = {score.ppq}: MIDI holds at most 32767 ticks per quarter note; use edit.resample")
-    channels = _channels(score)
+    channels = channels_of(score)
     blobs = _blobs(score, channels)
     parts = [blobs.rows(), *_plain_rows(score, channels)]
     rows = _Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
@@ -58,7 +58,7 @@ def bytes_of(score: Score) -> bytes:
     return header + b"".join(b"MTrk" + len(chunk).to_bytes(4, "big") + chunk for chunk in chunks)
 
 
-def _channels(score: Score) -> np.ndarray:
+def channels_of(score: Score) -> np.ndarray:
     """Return the channel of each track."""
     melodic = [index for index, track in enumerate(score.tracks) if not track.is_drum]
     if len(melodic) <= 15:

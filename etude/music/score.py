@@ -152,9 +152,8 @@ class Score:
             True
         """
         notes = self.notes
-        ticks = np.concatenate([notes.onset_tick, notes.duration_tick])
         # the coarsest resolution that still holds every time as a whole number
-        step = gcd(int(np.gcd.reduce(ticks)) if len(ticks) else 0, self.ppq)
+        step = gcd(int(np.gcd.reduce(notes.onset_tick)), int(np.gcd.reduce(notes.duration_tick)), self.ppq)
         kinds = np.array([t.program if not t.is_drum else 128 for t in self.tracks] or [0], np.int32)
         columns = (
             notes.onset_tick // step,
@@ -163,7 +162,7 @@ class Score:
             notes.velocity,
             kinds[notes.track] if len(notes) else notes.track,
         )
-        rows = np.stack(columns, axis=1)[np.lexsort(columns[::-1])]
+        rows = np.stack(columns, axis=1)[_order_of_rows(*columns)]
         head = f"{self.ppq // step}:".encode()
         return blake2b(head + np.ascontiguousarray(rows, "<i4").tobytes(), digest_size=8).hexdigest()
 
@@ -171,3 +170,14 @@ class Score:
         from etude.pages import score_html  # upwards on purpose: a notebook asks a value to show itself
 
         return score_html(self)
+
+
+def _order_of_rows(onset: np.ndarray, pitch: np.ndarray, duration: np.ndarray, velocity: np.ndarray, kind: np.ndarray):
+    """Return what sorts rows by these columns, the first one first: two keys sort faster than five."""
+    high = onset.astype(np.int64) << 7 | pitch
+    low = (duration.astype(np.int64) << 7 | velocity) << 8 | kind
+    later, equal = high[1:] > high[:-1], high[1:] == high[:-1]
+    # so are the notes of one instrument already
+    if np.all(later | equal & (low[1:] >= low[:-1])):
+        return slice(None)
+    return np.lexsort((low, high))

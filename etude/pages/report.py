@@ -28,7 +28,14 @@ class Section:
     lead: str | Html = ""
 
 
-def page(title: str, sections: Sequence[Section], *, lead: str | Html = "", footer: str | Html = "") -> str:
+def page(
+    title: str,
+    sections: Sequence[Section],
+    *,
+    lead: str | Html = "",
+    footer: str | Html = "",
+    style_sheets: Sequence[str] = (),
+) -> str:
     """Return a whole document.
 
     Args:
@@ -36,6 +43,7 @@ def page(title: str, sections: Sequence[Section], *, lead: str | Html = "", foot
         sections: what the page holds, in order; two or more get links at the top.
         lead: what to know first, in a sentence or two.
         footer: small print.
+        style_sheets: files of this folder that the sections need besides ``style.css``.
 
     Example:
         >>> page("Takes", [Section("One", [facts({"notes": 3})])]).startswith("<!doctype html>")
@@ -50,7 +58,7 @@ def page(title: str, sections: Sequence[Section], *, lead: str | Html = "", foot
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><title>{markup(title)}</title>'
-        f'<link rel="icon" href="data:,">{styles()}</head><body class="etude-page">'
+        f'<link rel="icon" href="data:,">{styles(*style_sheets)}</head><body class="etude-page">'
         '<a class="etude-skip" href="#main">Skip to content</a>'
         f'<header>{_MARK}<h1>{markup(title)}</h1>{lead}{links}</header><main id="main">{body}</main>'
         f"<footer>{markup(footer)}</footer>{scripts(*SCRIPTS, 'plots.js')}</body></html>\n"

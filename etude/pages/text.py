@@ -56,9 +56,9 @@ def json_attribute(value: Any) -> str:
     return html.escape(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
 
-def styles() -> Html:
-    """Return the style sheet as one tag."""
-    return Html(f"<style>{_asset('style.css')}</style>")
+def styles(*more: str) -> Html:
+    """Return the style sheet, and more of this folder, as one tag."""
+    return Html(f"<style>{''.join(_asset(name) for name in ('style.css', *more))}</style>")
 
 
 def scripts(*names: str) -> Html:

@@ -7,15 +7,15 @@ text, what was typed is text, so that ``label=2`` needs no quotes.
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
-from etude.config import RunConfig
 from etude.errors import SettingsError, nearest
 from etude.settings import Settings
 
 Presets = dict[str, dict[str, dict[str, Any]]]
+Chosen = TypeVar("Chosen", bound=Settings)
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.?[0-9]*)([eE][-+]?[0-9]+)?")
 _BY_KIND = ("model", "task", "data.tokenizer")
@@ -47,12 +47,12 @@ _Loader.add_constructor("!float", lambda loader, node: float(node.value.replace(
 
 
 def override(
-    config: RunConfig, args: Iterable[str] = (), config_yaml: Path | str | None = None, *, presets: Presets
-) -> RunConfig:
+    config: Chosen, args: Iterable[str] = (), config_yaml: Path | str | None = None, *, presets: Presets
+) -> Chosen:
     """Return a configuration with changes on top.
 
     Args:
-        config: what to begin with.
+        config: what to begin with: a ``RunConfig``, or other settings that nest.
         args: ``section=preset`` and ``a.b=value``, in any order; presets apply first.
         config_yaml: a YAML file of the same names and values, which apply before ``args``.
         presets: section to name to values.
@@ -72,7 +72,7 @@ def override(
     # a kind decides which other names there are, so it comes first whatever the order typed
     for assignment in sorted(singles, key=lambda one: not _names_kind(one.name)):
         _assign(values, assignment)
-    return RunConfig.parse(values)
+    return type(config).parse(values)
 
 
 def parse_assignment(text: str) -> Assignment:
@@ -167,5 +167,5 @@ def _names_kind(name: str) -> bool:
     return name in _BY_KIND or name.endswith(".kind")
 
 
-def _sections(config: RunConfig) -> set[str]:
+def _sections(config: Settings) -> set[str]:
     return {name for name in type(config).model_fields if isinstance(getattr(config, name), Settings)}

@@ -1,6 +1,7 @@
 """`etude prepare`: one JSON document or lines for a person, one line for what a user must mend."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -35,7 +36,8 @@ def midi(tmp_path):
 
 
 def files_of(folder):
-    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+    found = {str(f.relative_to(folder)): f for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {name: file.read_bytes() for name, file in found.items() if ".reading/" not in name}
 
 
 def run(capsys, *arguments):
@@ -48,7 +50,7 @@ def test_json_is_one_document_with_the_keys_that_scripts_rely_on(capsys, midi, t
     code, out, err = run(capsys, "prepare", midi, tmp_path / "out", "--json", "--workers", 1)
     made = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(made) == KEYS
+    assert list(made)[: len(KEYS)] == KEYS
     assert made["corpus"] == str(tmp_path / "out")
     assert [made[key] for key in KEYS[1:7]] == [6, 4, 1, 0, 1, 12]
     assert made["seen"] == sum(made[key] for key in KEYS[2:6])
@@ -72,7 +74,7 @@ def test_rows_of_labels_without_a_file_are_noted_on_standard_error(capsys, midi,
     code, out, err = run(capsys, "prepare", midi, tmp_path / "out", "--json", "--labels", labels)
     assert code == 0
     assert err == f"etude: {labels}: 1 rows name no file under {midi}, such as '77.mid'\n"
-    assert list(json.loads(out)) == KEYS
+    assert list(json.loads(out))[: len(KEYS)] == KEYS
     assert [piece.labels for piece in Corpus.open(tmp_path / "out").pieces()].count({"composer": "Bach"}) == 1
 
 
@@ -109,10 +111,11 @@ def test_a_full_disk_is_one_line_and_damages_nothing(capsys, midi, tmp_path):
     for place, more in ((out, ["--force"]), (tmp_path / "new", [])):
         ended = subprocess.run([*command, place, *more], capture_output=True, text=True)
         assert (ended.returncode, ended.stdout) == (1, "")
-        assert ended.stderr.startswith(f"etude: {place}: cannot be written: ")
+        assert re.match(rf"etude: {tmp_path}/\S+: cannot be written: ", ended.stderr)
         assert ended.stderr.count("\n") == 1
         assert files_of(tmp_path) == before
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["midi", "out"]
+        # what was read is kept for the next try
+        assert {path.name for path in tmp_path.iterdir()} <= {"midi", "out", ".out.reading", ".new.reading"}
 
 
 def test_a_folder_that_another_process_is_writing_is_refused(capsys, midi, tmp_path):

@@ -17,7 +17,7 @@ def song(number: int, *, num_notes: int = 40, ppq: int = 480) -> Score:
         onset_tick=np.cumsum(draw.integers(0, 12, num_notes)) * step,
         duration_tick=draw.integers(1, 24, num_notes) * step,
         # 48 notes pass before a pitch returns: none sounds twice at once, which MIDI could not say
-        pitch=40 + np.arange(num_notes) * 7 % 48,
+        pitch=40 + np.resize(draw.permutation(48), num_notes),
         velocity=draw.integers(20, 120, num_notes),
         ppq=ppq,
     )

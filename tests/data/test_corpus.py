@@ -6,7 +6,8 @@ import shutil
 import pytest
 from pieces_for_tests import write_songs
 
-from etude.data.corpus import Corpus, digest_of_splits
+from etude.data.corpus import Corpus
+from etude.data.digests import digest_of_splits
 from etude.data.prepare import prepare
 from etude.errors import CorpusError
 

@@ -12,10 +12,11 @@ import etude.data.prepare
 from etude.corpora.sampler import iter_pieces
 from etude.data.corpus import Corpus
 from etude.data.prepare import prepare
-from etude.errors import CorpusError
+from etude.errors import CorpusError, SettingsError
 from etude.files import sha256_of_file
+from etude.music.edit import transpose, trim
 from etude.music.midi import write_midi
-from etude.music.score import Score
+from etude.music.score import Score, Track
 
 GOOD = ["a/one.mid", "a/two.MID", "b/three.midi", "b/deep/er/four.KAR", "é/Dvořák.mid", "folder.mid/five.mid"]
 
@@ -185,56 +186,46 @@ def test_another_seed_changes_the_split_and_the_digest_but_not_the_pieces(tmp_pa
 
 
 def test_row_groups_and_files_are_of_bounded_size(small, tmp_path, monkeypatch):
-    monkeypatch.setattr("etude.data.build.ROW_GROUP_BYTES", 1)
-    monkeypatch.setattr("etude.data.build.FILE_BYTES", 1)
-    monkeypatch.setattr(etude.data.prepare, "_JOB_FILES", 1)
+    monkeypatch.setattr("etude.data.build.ROW_GROUP_NOTES", 40)
+    monkeypatch.setattr("etude.data.build.FILE_NOTES", 40)
     corpus = Corpus.open(prepare(small, tmp_path / "out", workers=1)["corpus"])
     assert [file.name for file in sorted(corpus.path.glob("pieces-*"))] == [f"pieces-{k:05d}.parquet" for k in range(4)]
     assert [piece.score.notes for piece in corpus.pieces()] == [song(k).notes for k in range(4)]
 
 
 FAULTY = """
-import json, os, signal, time
-import etude.data.parse
-import etude.music.score
+import dataclasses, os, signal, time
+import etude.data.inputs
+from etude.data.parse import PieceReader
+from etude.music.midi import read_midi
+from etude.music.score import Texts
 
-read = etude.data.parse.read_midi
-whole = etude.data.parse._parse_file
+class Crashing(PieceReader):
+    def read(self, one):
+        if one.name == "1.mid":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if one.name == "2.mid":
+            time.sleep(60)
+        return super().read(one)
 
-def faulty(path):
-    if path.name == "1.mid":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if path.name == "2.mid":
-        time.sleep(60)
-    return whole(path)
+class OutOfMemory(PieceReader):
+    def judge(self, score, digest):
+        raise MemoryError
 
-def out_of_memory(data):
-    raise MemoryError
+class Failing(PieceReader):
+    def judge(self, score, digest):
+        raise IndexError("a fault of\\nthe reader")
 
-def failing(data):
-    raise IndexError("a fault of\\nthe reader")
+class OddText(PieceReader):
+    def read(self, one):
+        self.name = one.name
+        return super().read(one)
 
-def odd_text(data):
-    import dataclasses
-    score = read(data)
-    texts = etude.music.score.Texts.of(tick=[0], kind=["text"], text=["half a \\udc80 letter"], track=[0])
-    return dataclasses.replace(score, texts=texts) if data == open(os.environ["ODD"], "rb").read() else score
-
-def parse_with_odd_text(items, begin):
-    etude.data.parse.read_midi = odd_text
-    return etude.data.parse.parse_files(items, begin)
-
-def parse(items, begin):
-    etude.data.parse._parse_file = faulty
-    return etude.data.parse.parse_files(items, begin)
-
-def parse_with_little_memory(items, begin):
-    etude.data.parse.read_midi = out_of_memory
-    return etude.data.parse.parse_files(items, begin)
-
-def parse_with_a_fault(items, begin):
-    etude.data.parse.read_midi = failing
-    return etude.data.parse.parse_files(items, begin)
+    def judge(self, score, digest):
+        if self.name == "2.mid":
+            texts = Texts.of(tick=[0], kind=["text"], text=["half a \\udc80 letter"], track=[0])
+            return super().judge(score, digest)._replace(score=dataclasses.replace(score, texts=texts))
+        return super().judge(score, digest)
 """
 
 
@@ -245,11 +236,10 @@ def faulty(tmp_path, monkeypatch):
     return lambda name: monkeypatch.setattr(etude.data.prepare, "_READER", f"faulty_reader_of_the_test:{name}")
 
 
-def test_files_that_crash_or_hang_the_reader_are_rejected_and_the_rest_goes_on(small, tmp_path, faulty, monkeypatch):
+def test_files_that_crash_or_hang_the_reader_are_rejected_and_the_rest_goes_on(small, tmp_path, faulty):
     """covers: star-11"""
-    faulty("parse")
-    monkeypatch.setattr(etude.data.prepare, "FILE_LIMIT_SEC", 0.5)
-    corpus = Corpus.open(prepare(small, tmp_path / "out", workers=1)["corpus"])
+    faulty("Crashing")
+    corpus = Corpus.open(prepare(small, tmp_path / "out", workers=1, file_limit_sec=0.5)["corpus"])
     assert {path: row["reason"] for path, row in rows(corpus).items()} == {
         "0.mid": None,
         "1.mid": "the reader crashed (SIGSEGV)",
@@ -262,8 +252,8 @@ def test_files_that_crash_or_hang_the_reader_are_rejected_and_the_rest_goes_on(s
 @pytest.mark.parametrize(
     ("reader", "reason"),
     [
-        ("parse_with_little_memory", "needs more memory than there is"),
-        ("parse_with_a_fault", "the reader failed: IndexError: a fault of the reader"),
+        ("OutOfMemory", "needs more memory than one file may take"),
+        ("Failing", "the reader failed: IndexError: a fault of the reader"),
     ],
 )
 def test_a_reader_that_raises_costs_the_file_alone(small, tmp_path, faulty, reader, reason):
@@ -274,9 +264,8 @@ def test_a_reader_that_raises_costs_the_file_alone(small, tmp_path, faulty, read
     assert list(Corpus.open(made["corpus"]).pieces()) == []
 
 
-def test_a_piece_that_columns_cannot_hold_costs_itself_alone(small, tmp_path, faulty, monkeypatch):
-    faulty("parse_with_odd_text")
-    monkeypatch.setenv("ODD", str(small / "2.mid"))
+def test_a_piece_that_columns_cannot_hold_costs_itself_alone(small, tmp_path, faulty):
+    faulty("OddText")
     corpus = Corpus.open(prepare(small, tmp_path / "out", workers=1)["corpus"])
     assert [piece.path for piece in corpus.pieces()] == ["0.mid", "1.mid", "3.mid"]
     assert rows(corpus)["2.mid"]["reason"].startswith("the reader failed: UnicodeEncodeError")
@@ -362,7 +351,7 @@ def test_a_corpus_is_replaced_only_when_forced(small, tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_an_interrupted_run_leaves_what_was_there_and_nothing_else(small, tmp_path):
+def test_an_interrupted_run_leaves_what_was_there_and_what_it_has_read(small, tmp_path):
     out = tmp_path / "out"
     prepare(small, out, workers=1)
     before = tree_of(out)
@@ -373,7 +362,144 @@ def test_an_interrupted_run_leaves_what_was_there_and_nothing_else(small, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         prepare(small, out, workers=1, force=True, progress=interrupt)
     assert tree_of(out) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["midi", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.reading", "midi", "out"]
+
+
+@pytest.fixture
+def in_steps(monkeypatch):
+    monkeypatch.setattr(etude.data.prepare, "_JOB_FILES", 2)
+
+
+def interrupted(folder, out, *, at):
+    """Prepare until some files are read; return how many progress told of."""
+
+    def interrupt(done, total):
+        if done >= at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(folder, out, labels=folder / "labels.csv", licence="CC BY 4.0", workers=1, progress=interrupt)
+
+
+def test_a_run_that_was_interrupted_continues_and_gives_the_same_bytes(folder, corpus, tmp_path, in_steps):
+    out = tmp_path / "out"
+    for at in (4, 9):
+        interrupted(folder, out, at=at)
+        assert not out.exists()
+    made = prepare(folder, out, labels=folder / "labels.csv", licence="CC BY 4.0", workers=2)
+    assert made["continued"] == 10
+    assert tree_of(out) == tree_of(corpus.path)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_that_changed_since_the_interruption_is_read_again(small, tmp_path, in_steps):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(small, tmp_path / "out", workers=1, progress=interrupt)
+    write_midi(song(30), small / "0.mid")
+    made = prepare(small, tmp_path / "out", workers=1)
+    assert made["continued"] == 0
+    assert next(Corpus.open(made["corpus"]).pieces()).score.notes == song(30).notes
+
+
+def test_a_run_with_other_filters_does_not_continue(small, tmp_path, in_steps):
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(small, tmp_path / "out", workers=1, progress=interrupt)
+    made = prepare(small, tmp_path / "out", workers=1, filters={"min_notes": 1000})
+    assert (made["continued"], made["filtered"], made["rules"]) == (0, 4, {"min_notes": 4})
+
+
+def test_filters_leave_their_rules_and_values_in_the_ledger(small, tmp_path):
+    """covers: AP-5"""
+    write_midi(song(9, num_notes=400), small / "long.mid")
+    made = prepare(small, tmp_path / "out", workers=1, filters={"min_notes": 41, "max_mean_velocity": 1.0})
+    found = rows(Corpus.open(made["corpus"]))
+    assert (made["accepted"], made["filtered"]) == (0, 5)
+    assert (found["0.mid"]["rule"], found["0.mid"]["value"]) == ("min_notes", 40)
+    assert [broken.split("=")[0] for broken in found["0.mid"]["broken"]] == ["min_notes", "max_mean_velocity"]
+    assert found["long.mid"]["rule"] == "max_mean_velocity"
+    assert found["long.mid"]["value"] == pytest.approx(song(9, num_notes=400).notes.velocity.mean())
+    assert made["rules"] == {"max_mean_velocity": 5, "min_notes": 4}
+
+
+def test_only_allowed_licences_enter(small, tmp_path):
+    """covers: star-9"""
+    (tmp_path / "labels.csv").write_text("path,licence\n0.mid,CC0 1.0\n1.mid,CC BY-NC 4.0\n2.mid,CC BY 4.0\n")
+    made = prepare(small, tmp_path / "out", labels=tmp_path / "labels.csv", workers=1, allow_licence=["CC0", "CC BY"])
+    corpus = Corpus.open(made["corpus"])
+    assert [piece.path for piece in corpus.pieces()] == ["0.mid", "2.mid"]
+    assert {path: row["reason"] for path, row in rows(corpus).items()} == {
+        "0.mid": None,
+        "1.mid": "CC BY-NC 4.0",
+        "2.mid": None,
+        "3.mid": "unknown",
+    }
+    assert made["rules"] == {"licence": 2}
+    assert rows(corpus)["1.mid"]["licence"] == "CC BY-NC 4.0"
+    assert len(corpus.info["licence_digest"]) == 32
+
+
+def test_labels_come_from_a_table_in_the_folder_from_names_and_from_what_is_said_of_all(small, tmp_path):
+    """covers: AP-7"""
+    (small / "1.mid").rename(small / "Chopin_Nocturne.mid")
+    (small / "labels.csv").write_text("path,composer\n0.mid,Haydn\n")
+    fixed = {"composer": "liszt", "set": "mine"}
+    made = prepare(small, tmp_path / "out", workers=1, names=["composer", "form"], fixed_labels=fixed)
+    labels = {piece.path: piece.labels for piece in Corpus.open(made["corpus"]).pieces(columns=())}
+    assert labels["0.mid"] == {"composer": "Haydn", "set": "mine"}
+    assert labels["Chopin_Nocturne.mid"] == {"composer": "Chopin", "form": "nocturne", "set": "mine"}
+    assert labels["3.mid"] == {"composer": "Liszt", "set": "mine"}
+    with pytest.raises(SettingsError, match="'Chopinn': not a known composer; did you mean 'Chopin'?"):
+        prepare(small, tmp_path / "other", workers=1, fixed_labels={"composer": "Chopinn"})
+
+
+def test_a_label_to_group_by_must_be_there(small, tmp_path):
+    (small / "labels.csv").write_text("path,composer\n0.mid,Haydn\n")
+    with pytest.raises(CorpusError, match="group by composr: no such label; did you mean 'composer'"):
+        prepare(small, tmp_path / "out", workers=1, group_by=["composr"])
+
+
+def test_variants_of_a_piece_share_a_group_and_a_split(tmp_path):
+    """covers: star-8"""
+    write_songs(tmp_path / "midi", [f"{k}.mid" for k in range(12)], num_notes=200)
+    one = song(3, num_notes=200)
+    variants = {
+        "transposed": transpose(one, 3),
+        "slower": Score.of(one.notes.onset_tick * 6 // 5, one.notes.duration_tick * 6 // 5, one.notes.pitch),
+        "half": trim(one, 0.0, one.duration_sec / 2),
+    }
+    for name, score in variants.items():
+        write_midi(score, tmp_path / "midi" / f"{name}.mid")
+    made = prepare(tmp_path / "midi", tmp_path / "out", workers=1)
+    groups = {row["path"]: row["group"] for row in Corpus.open(made["corpus"]).splits.to_pylist()}
+    assert {groups[f"{name}.mid"] for name in variants} == {groups["3.mid"]}
+    assert (made["groups"], made["leaks"]) == (12, 0)
+    pairs = pq.read_table(tmp_path / "out" / "near.parquet").to_pylist()
+    assert {"3.mid", "transposed.mid"} in [{pair["path_a"], pair["path_b"]} for pair in pairs]
+
+
+def test_variants_in_two_given_splits_are_leaks_and_stay_where_they_are(tmp_path):
+    write_songs(tmp_path / "midi", ["0.mid", "1.mid"], num_notes=200)
+    write_midi(transpose(song(0, num_notes=200), 2), tmp_path / "midi" / "copy.mid")
+    (tmp_path / "midi" / "labels.csv").write_text("path,split\n0.mid,train\ncopy.mid,test\n")
+    made = prepare(tmp_path / "midi", tmp_path / "out", workers=1)
+    splits = {row["path"]: row["split"] for row in Corpus.open(made["corpus"]).splits.to_pylist()}
+    assert (splits["0.mid"], splits["copy.mid"], made["leaks"]) == ("train", "test", 1)
+
+
+def test_pieces_are_edited_before_they_are_judged(small, tmp_path):
+    drums = Score.of([0, 480], [480, 480], [60, 36], track=[0, 1], tracks=[Track(0), Track(0, is_drum=True)])
+    write_midi(drums, small / "drums.mid")
+    made = prepare(small, tmp_path / "out", workers=1, remove_families=["drums"])
+    pieces = {piece.path: piece.score for piece in Corpus.open(made["corpus"]).pieces()}
+    assert pieces["drums.mid"].notes.pitch.tolist() == [60]
+    with pytest.raises(SettingsError, match="remove_families"):
+        prepare(small, tmp_path / "other", workers=1, remove_families=["drum"])
 
 
 def test_notes_and_hours_are_those_of_the_pieces(corpus, made):
@@ -383,14 +509,14 @@ def test_notes_and_hours_are_those_of_the_pieces(corpus, made):
     assert np.isclose(corpus.info["hours"], made["hours"], atol=1e-4)
 
 
-def test_the_name_sampler_stands_for_the_built_in_pieces_with_their_own_groups_and_splits(tmp_path):
+def test_the_name_sampler_stands_for_the_built_in_pieces_with_their_own_splits(tmp_path):
     made = prepare("sampler", tmp_path / "out", seed=9)
     corpus = Corpus.open(made["corpus"])
     built_in = {piece.path: piece for piece in iter_pieces()}
     assert made["seen"] == len(built_in)
     assert made["accepted"] > 300
     for row in corpus.splits.to_pylist():
-        assert (row["group"], row["split"]) == (built_in[row["path"]].group, built_in[row["path"]].split)
+        assert row["split"] == built_in[row["path"]].split
     for piece in corpus.pieces("test"):
         assert piece.score == built_in[piece.path].score
         assert piece.labels == built_in[piece.path].labels
