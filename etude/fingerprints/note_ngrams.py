@@ -32,7 +32,7 @@ class _Line(NamedTuple):
 
 
 _PITCHED = (_Line(0.05, 8, 4, 4, 0), _Line(0.25, 8, 4, 4, 1), _Line(0.7, 6, 4, 2, 2))
-_DRUMS = (_Line(0.04, 12, 3, 6, 0), _Line(0.08, 12, 3, 6, 0))
+_DRUMS = (_Line(0.04, 10, 4, 5, 0), _Line(0.08, 14, 3, 6, 0))
 
 MIN_PITCHED = 16
 """Files with fewer pitched notes than this are told by their drums."""

@@ -12,8 +12,9 @@ from etude.music.score import Score
 ABC = "X:1\nL:1/4\nK:C\nCDE|\nX:2\nL:1/4\nK:C\nEDC|\n"
 
 
-@pytest.fixture
-def corpus(tmp_path):
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("made")
     (tmp_path / "midi").mkdir()
     for k in range(3):
         write_midi(Score.of([0, 480, 960 + k], [240, 240, 240], [60, 62, 64 + k]), tmp_path / "midi" / f"{k}.mid")

@@ -32,7 +32,7 @@ def test_polars_reads_a_corpus(corpus):
 def test_duckdb_reads_a_corpus(corpus):
     duckdb = pytest.importorskip("duckdb", reason="DuckDB is what this is about")
     pieces = f"'{corpus.path}/pieces-*.parquet'"
-    counts = duckdb.sql(f"SELECT count(*), sum(num_notes), sum(list_sum(note_pitch)) FROM {pieces}").fetchone()
+    (counts,) = duckdb.sql(f"SELECT count(*), sum(num_notes), sum(list_sum(note_pitch)) FROM {pieces}").fetchall()
     assert counts == totals(corpus)
     joined = duckdb.sql(
         f"SELECT split, count(*) FROM {pieces} JOIN '{corpus.path}/splits.parquet' USING (id) GROUP BY ALL"
