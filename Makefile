@@ -1,6 +1,6 @@
 # make demo             the whole path on the built-in corpus, ending in a page to open
 # make test             everything quick: no network, no GPU, no server
-# make test-services    the tests that need a real browser, installed here if missing
+# make test-services    the tests that need a real browser, a Ray cluster or readers of Parquet, installed if missing
 # make campaign         fuzzing for a minute, or ETUDE_CAMPAIGN_SECONDS
 # make coverage-of-spec which rows of docs/spec.md have tests
 #
@@ -13,6 +13,7 @@ JOBS ?= 2
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SERVICES := $(VENV)/.services
 
 .PHONY: demo test test-services campaign coverage-of-spec lint install
 .DEFAULT_GOAL := demo
@@ -34,8 +35,11 @@ lint: $(INSTALLED)
 test: $(INSTALLED) lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m 'not services and not campaign'
 
-# a browser is the one server that the page's tests need
-test-services: $(INSTALLED)
+$(SERVICES): $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audio,test,ray,frames]'
+	touch $@
+
+test-services: $(SERVICES)
 	command -v chromedriver >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 	$(BIN)/pytest -m services
 

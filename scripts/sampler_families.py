@@ -1,7 +1,8 @@
 """Which pieces are settings of one thing, and the split that keeps them together.
 
 A family has one group name: settings of one chorale melody, movements of one work, variants of one tune. Pieces
-join by name (the ``group`` they come with) or by ear: their top lines open alike, or share many phrases.
+join by name (the ``group`` they come with) or by ear: their top lines open alike, or share many phrases, or
+``etude.fingerprints`` calls them near-duplicates, as ``etude corpus check`` will.
 """
 
 from collections import defaultdict
@@ -10,6 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
+from etude.fingerprints import near_pairs, sketch, sketches_to_arrow
 from etude.music.score import Score
 
 OPENING_BEATS = 12
@@ -73,6 +75,10 @@ def families(groups: Sequence[str], scores: Sequence[Score]) -> list[str]:
         low, high = sorted((find(first), find(second)))
         if low != high and related(one, other):
             leader[high] = low
+    pairs = near_pairs(sketches_to_arrow([sketch(score) for score in scores]))
+    for a, b in zip(pairs.a.tolist(), pairs.b.tolist(), strict=True):
+        low, high = sorted((find(groups[a]), find(groups[b])))
+        leader[high] = low
     return [find(group) for group in groups]
 
 

@@ -19,7 +19,7 @@ from etude.music.table import SCORE_SCHEMA, scores_from_arrow
 SOURCE = "the scores that the music21 package carries (https://www.music21.org), see docs/sampler.md"
 LICENCE = "public domain"
 CITATION = "Etude sampler, version 1: note data of public-domain works, after encodings distributed with music21."
-CHECKSUM = "c15309d42498dfcc9885c1c1ed2329744eca1d2f8dae22f87096de7603405fd0"
+CHECKSUM = "a3a77905e48f98d56754e05a91bf0ed55e678a6219b815c59ade5ab3dc05e777"
 """SHA-256 of the file, 64 hex digits."""
 
 SPLITS = ("train", "valid", "test")

@@ -16,10 +16,11 @@ from etude.data.corpus import SPLITS_SCHEMA
 from etude.data.digests import digest_of_splits
 from etude.data.grouping import group_pieces
 from etude.data.labels import FileLabels
-from etude.data.near import NEAR, NEAR_SCHEMA, Near
+from etude.data.near import NEAR, NEAR_SCHEMA
 from etude.data.prepare_settings import PrepareSettings
 from etude.data.split import SPLITS, split_by_group
 from etude.files import draft, write_json
+from etude.fingerprints import Pairs
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Division:
     near: pa.Table | None
 
 
-def divide(known: KnownPieces, near: Near | None, settings: PrepareSettings) -> Division:
+def divide(known: KnownPieces, near: Pairs | None, settings: PrepareSettings) -> Division:
     """Group pieces and give every group a split.
 
     Raises:
@@ -107,7 +108,7 @@ def write_division(folder: Path, divided: Division, info: dict[str, Any]) -> dic
     return info
 
 
-def _table_of_pairs(known: KnownPieces, near: Near, joined: Sequence[bool]) -> pa.Table:
+def _table_of_pairs(known: KnownPieces, near: Pairs, joined: Sequence[bool]) -> pa.Table:
     ids, paths = pa.array(known.ids, pa.string()), pa.array(known.paths, pa.string())
     columns = [ids.take(pa.array(near.a)), ids.take(pa.array(near.b))]
     columns += [paths.take(pa.array(near.a)), paths.take(pa.array(near.b))]

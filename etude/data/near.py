@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etude.data.parquet import abandon
 from etude.errors import CorpusError
-from etude.fingerprints import SKETCH_FIELDS, near_pairs
+from etude.fingerprints import SKETCH_FIELDS, Pairs, near_pairs
 
 SKETCHES = "fingerprints.parquet"
 NEAR = "near.parquet"
@@ -24,21 +22,6 @@ NEAR_SCHEMA = pa.schema(
     ]
 )
 _ROWS_AT_A_TIME = 4096
-
-
-class Near(NamedTuple):
-    """Pairs of rows, a before b, that are variants of each other.
-
-    Attributes:
-        a, b: rows, int32.
-        similarity: the share of the smaller sketch that the larger one has, 0 to 1, float32.
-        semitones: how much higher b is, int8.
-    """
-
-    a: np.ndarray
-    b: np.ndarray
-    similarity: np.ndarray
-    semitones: np.ndarray
 
 
 class SketchFile:
@@ -76,8 +59,8 @@ class SketchFile:
             self._waiting, self._rows = [], 0
 
 
-def find_near(file: Path) -> Near:
-    """Return the near-duplicate pairs among the sketches of a file, in the order of a, then b.
+def find_near(file: Path) -> Pairs:
+    """Return the near-duplicate pairs among the sketches of a file.
 
     Raises:
         CorpusError: the file is missing or damaged.
@@ -88,11 +71,7 @@ def find_near(file: Path) -> Near:
         yield from pq.ParquetFile(file).iter_batches(_ROWS_AT_A_TIME, columns=names)
 
     try:
-        if pq.read_metadata(file).num_rows < 2:
-            return Near(*(np.empty(0, kind) for kind in (np.int32, np.int32, np.float32, np.int8)))
-        pairs = near_pairs(batches)
+        return near_pairs(batches)
     except (OSError, pa.ArrowException) as error:
         what = " ".join(str(error).split())
         raise CorpusError(f"{file}: missing or damaged ({what}); prepare the corpus again") from error
-    order = np.lexsort((pairs.b, pairs.a))
-    return Near(*(np.asarray(column)[order] for column in (pairs.a, pairs.b, pairs.similarity, pairs.semitones)))

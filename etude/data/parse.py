@@ -37,7 +37,7 @@ FACTS_SCHEMA = pa.schema(
         pa.field("reason", pa.string()),
     ]
 )
-READING_SCHEMA = pa.schema([*FACTS_SCHEMA, *SKETCH_FIELDS])
+READING_SCHEMA = pa.schema([*FACTS_SCHEMA, *(field.with_nullable(True) for field in SKETCH_FIELDS)])
 """Facts, and the sketch of every piece that is kept."""
 
 

@@ -37,7 +37,7 @@ _READER = "etude.data.parse:PieceReader"
 _READING = 1
 """Another number for readers that give other columns: what an older one has read is not continued."""
 _JOB_FILES, _JOB_BYTES = 64, 2 << 20
-_NO_SCORES = pa.table({field.name: pa.array([], field.type) for field in SCORE_SCHEMA}, schema=SCORE_SCHEMA)
+_NO_SCORES = SCORE_SCHEMA.empty_table()
 
 Progress = Callable[[int, int], None]
 

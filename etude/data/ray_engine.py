@@ -39,7 +39,7 @@ def run_in_order(
     jobs: Iterable[Sequence[Any]],
     call: str,
     *,
-    workers: int,
+    workers: int | None,
     limit_sec: float,
     memory_mb: float | None = None,
     options: dict[str, Any] | None = None,
@@ -49,7 +49,7 @@ def run_in_order(
 
     Args:
         workers: processors of the cluster to use, at most; those that it does not have yet are waited for
-            while the others work.
+            while the others work. None for all that it has now.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -59,7 +59,7 @@ def run_in_order(
     """
     work = Work(call, limit_sec, memory_mb, options)
     with _connected() as ray:
-        crew = _Crew(ray, work, max(1, workers), ahead)
+        crew = _Crew(ray, work, workers or max(1, int(ray.cluster_resources().get("CPU", 1))), ahead)
         try:
             yield from crew.outcomes(iter(jobs))
         finally:
@@ -121,10 +121,14 @@ class _Crew:
             self._hand_out(jobs)
             if self.line.is_over():
                 return
-            done, _ = self.ray.wait(list(self.asked), num_returns=1, timeout=_ASK_EVERY_SEC)
-            for ref in done:
-                self._take_back(ref, self.asked.pop(ref))
-            self._check_that_somebody_works(bool(done))
+            refs = list(self.asked)
+            # for the first, then all that are there by now
+            if self.ray.wait(refs, num_returns=1, timeout=_ASK_EVERY_SEC)[0]:
+                refs, _ = self.ray.wait(refs, num_returns=len(refs), timeout=0)
+                for ref in refs:
+                    self._take_back(ref, self.asked.pop(ref))
+                self.last_sign = time.monotonic()
+            self._check_that_somebody_works()
 
     def close(self) -> None:
         for actor in self.actors.values():
@@ -195,8 +199,8 @@ class _Crew:
         self.actors[number] = self.remote.options(scheduling_strategy="SPREAD").remote(self.work)
         self.asked[self.actors[number].ready.remote()] = _Task(number, None)
 
-    def _check_that_somebody_works(self, is_sign: bool) -> None:
-        if is_sign or self.is_ready:
+    def _check_that_somebody_works(self) -> None:
+        if self.is_ready:
             self.last_sign = time.monotonic()
         elif time.monotonic() - self.last_sign > _NO_NODE_LIMIT_SEC:
             raise CorpusError(

@@ -11,9 +11,10 @@ from etude.data.corpus import LABEL_PREFIX, Corpus
 from etude.data.division import KnownPieces, divide, write_division
 from etude.data.labels import FileLabels
 from etude.data.lock import writing
-from etude.data.near import NEAR, Near
+from etude.data.near import NEAR
 from etude.data.prepare_settings import PrepareSettings
 from etude.errors import CorpusError
+from etude.fingerprints import Pairs
 from etude.settings import nearest
 
 SPLITTING = ("seed", "fractions", "group_by", "given_splits")
@@ -71,7 +72,7 @@ def known_pieces(corpus: Corpus, settings: PrepareSettings) -> KnownPieces:
     return known
 
 
-def near_of(corpus: Corpus, known: KnownPieces) -> Near | None:
+def near_of(corpus: Corpus, known: KnownPieces) -> Pairs | None:
     """Return the near-duplicate pairs that a corpus holds, as rows; None if they were never looked for."""
     file = corpus.path / NEAR
     if not file.is_file():
@@ -79,4 +80,4 @@ def near_of(corpus: Corpus, known: KnownPieces) -> Near | None:
     table = pq.read_table(file)
     row_of = {piece: row for row, piece in enumerate(known.ids)}
     a, b = (np.array([row_of[piece] for piece in table[name].to_pylist()], np.int32) for name in ("id_a", "id_b"))
-    return Near(a, b, table["similarity"].to_numpy(), table["semitones"].to_numpy())
+    return Pairs(a, b, table["similarity"].to_numpy(), table["semitones"].to_numpy())

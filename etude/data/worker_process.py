@@ -23,7 +23,7 @@ from etude.errors import CorpusError
 _START_LIMIT_SEC = 120.0
 _WATCH_EVERY_SEC = 1.0
 _END_LIMIT_SEC = 1.0
-_MAX_ANSWER_BYTES = 4 << 30
+_MAX_ANSWER_BYTES = 1 << 30
 
 
 class Died(Exception):

@@ -6,6 +6,7 @@ again alone, in a fresh process; if that fails too the item is given up with a r
 job are run again.
 """
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ def run_in_order(
     jobs: Iterable[Sequence[Any]],
     call: str,
     *,
-    workers: int,
+    workers: int | None,
     limit_sec: float,
     memory_mb: float | None = None,
     options: dict[str, Any] | None = None,
@@ -38,7 +39,7 @@ def run_in_order(
         jobs: items that JSON can hold, in groups worth one request each; taken as they are needed.
         call: ``module:function`` with the signature ``(items, begin) -> bytes``, which calls ``begin()``
             before each item. With ``options``, ``module:Class`` of what makes such a function.
-        workers: processes at a time.
+        workers: processes at a time; None for one on each core that this process may use.
         limit_sec: seconds that one item may take.
         memory_mb: megabytes that a process may take beyond what it has before its first item; the function
             should let MemoryError through. None for no limit.
@@ -49,7 +50,7 @@ def run_in_order(
         EtudeError: the function raised one, or processes are killed as soon as they start.
         RuntimeError: the function raised another exception, or no process can be started.
     """
-    team = _Team(jobs, Work(call, limit_sec, memory_mb, options), max(1, workers), ahead)
+    team = _Team(jobs, Work(call, limit_sec, memory_mb, options), workers or _cores(), ahead)
     threads = [threading.Thread(target=team.serve, args=(reader,), daemon=True) for reader in team.readers]
     for thread in threads:
         thread.start()
@@ -59,6 +60,10 @@ def run_in_order(
         team.stop()
         for thread in threads:
             thread.join()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Reader:

@@ -4,11 +4,11 @@ import numpy as np
 
 
 def upper_edges(
-    onset_sec: np.ndarray, height: np.ndarray, reaches_sec: tuple[float, ...], *, repeats: bool = False
+    onset_sec: np.ndarray, height: np.ndarray, reaches_sec: tuple[float, ...], *, with_repeats: bool = False
 ) -> list[np.ndarray]:
     """Return, for each reach, the rows of the notes that no note within reach before or after is higher than.
 
-    Successive edges of one height count once unless ``repeats``. For lower edges give negative heights.
+    Successive edges of one height count once unless ``with_repeats``. For lower edges give negative heights.
 
     Args:
         onset_sec: rising, float64 (N,) [s].
@@ -25,7 +25,7 @@ def upper_edges(
         # an edge at a longer reach is one at every shorter
         rows = rows[height[rows] >= _highest_around(onset_sec, onset_sec[rows], reach_sec, tables)]
         is_new = np.ones(len(rows), bool)
-        if not repeats:
+        if not with_repeats:
             np.not_equal(height[rows[1:]], height[rows[:-1]], out=is_new[1:])
         result.append(rows[is_new])
     return result

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from etude.fingerprints.note_ngrams import mixed
+from etude.fingerprints.line_ngrams import mixed
 from etude.fingerprints.settings import NearSettings
 from etude.fingerprints.shared import HASHES_AT_ONCE, Batches, Shared, Sizes, parts_of_key, shared_ngrams, sizes_of
 

@@ -10,10 +10,11 @@ class NearSettings(Settings):
     share of few places or for a small share of many: ``places * similarity`` decides, with a floor for each.
     """
 
-    min_places: int = setting(7, ge=2, unit="places", text="places that two samples must share, in one order")
+    min_places: int = setting(7, ge=2, le=128, unit="places", text="places that two samples must share, in one order")
     min_places_complete: int = setting(
-        12,
+        10,
         ge=2,
+        le=128,
         unit="places",
         text="the same where nothing was left out of the samples, because both pieces are short",
     )

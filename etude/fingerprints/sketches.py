@@ -53,8 +53,7 @@ def sketch(score: Score) -> Sketch:
         array([], dtype=uint64)
     """
     every = ngrams(score)
-    different = np.unique(every.hash)
-    level = _lowest_level(different)
+    level = _lowest_level(every.hash)
     rows = np.flatnonzero(every.hash < limit_of(level)) if level else np.arange(len(every.hash))
     # by hash; among equal ones the first to sound
     rows = rows[np.lexsort((every.place[rows], every.hash[rows]))]
@@ -69,12 +68,16 @@ def limit_of(level: int) -> np.uint64:
     return np.uint64(1) << np.uint64(64 - level)
 
 
-def _lowest_level(different: np.ndarray) -> int:
-    """Return the lowest level that at most ``MAX_HASHES`` of some rising hashes belong to."""
+def _lowest_level(hashes: np.ndarray) -> int:
+    """Return the lowest level that at most ``MAX_HASHES`` different ones of some hashes belong to."""
+    hashes = np.sort(hashes)
+    is_first = np.ones(len(hashes), bool)
+    np.not_equal(hashes[1:], hashes[:-1], out=is_first[1:])
+    different = hashes[is_first]
     if len(different) <= MAX_HASHES:
         return 0
     # the first hash too many has to be left out
-    return min(64 - int(different[MAX_HASHES]).bit_length() + 1, MAX_LEVEL)
+    return min(65 - int(different[MAX_HASHES]).bit_length(), MAX_LEVEL)
 
 
 def sketches_to_arrow(sketches: Sequence[Sketch]) -> pa.RecordBatch:

@@ -1,9 +1,16 @@
 """Tokenizers: Score to ids and back.
 
-A tokenizer has ``kind, settings, settings_class, vocab, vocab_size, hash, pad_id, end_id, grammar`` and
-``encode, decode, measure, transpose_ids, to_json``; ``performance.py`` is the example to follow. To add one,
-write a file here and a line in ``TOKENIZERS``; outside the package ``their.module:Class`` works wherever a
-name does.
+A tokenizer has ``kind, settings, settings_class, vocab, vocab_size, hash, pad_id, end_id, grammar, id_facts`` and
+``encode, decode, measure, transpose_ids, to_json``; ``performance.py`` is the example to follow. It says of itself
+
+    loses               words for what its ids do not tell: tempo, metre, key, velocity, pedal, tracks, drums,
+                        programs, controls, texts
+    num_codebooks       ids a step; 1, or Q for compound ids (T, Q)
+    transposes_exactly  whether ``transpose_ids`` equals the encoding of the transposed piece
+    measures_spans      whether the measures of parts add up to that of the whole
+
+To add one, write a file here and a line in ``TOKENIZERS``; outside the package ``their.module:Class`` works
+wherever a name does.
 """
 
 from typing import Any
@@ -13,7 +20,12 @@ from etude.registry import class_of_kind, parse_kind
 from etude.settings import Settings
 from etude.tokens.vocab import SCHEMA, VERSION
 
-TOKENIZERS = {"performance": "etude.tokens.performance:PerformanceTokenizer"}
+TOKENIZERS = {
+    "absolute": "etude.tokens.absolute:AbsoluteTokenizer",
+    "bpe": "etude.tokens.bpe:BpeTokenizer",
+    "performance": "etude.tokens.performance:PerformanceTokenizer",
+    "relative": "etude.tokens.relative:RelativeTokenizer",
+}
 """Names to ``module:Class``; imported when they are used."""
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from etude.tokens.grammar_merging import merged_tables
+
 ANY = np.iinfo(np.int32).max
 """The upper limit of a cell that has none."""
 
@@ -154,6 +156,30 @@ class Grammar:
         for token_id in np.asarray(ids).tolist():
             self._step(state, token_id)
         return state
+
+    def merged(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> "Grammar":
+        """Return this grammar with an id more for each sequence, which stands for it exactly.
+
+        Such an id is legal where its sequence is, and leads to the same state. Cells that some id multiplies
+        must never be negative.
+
+        Args:
+            sequences: ids of this grammar, each sequence not empty; its id is V plus its place here.
+
+        Example:
+            >>> opened = 0
+            >>> brackets = Grammar.of(
+            ...     vocab_size=2,
+            ...     initial=[0],
+            ...     rules=[
+            ...         Rule(ids=[0], needs=[(opened, 0, 2)], adds=[(opened, 1)]),
+            ...         Rule(ids=[1], needs=[(opened, 1, ANY)], adds=[(opened, -1)]),
+            ...     ],
+            ... ).merged([[0, 0], [1, 1, 1]])
+            >>> brackets.first_illegal([0, 2, 3]), brackets.first_illegal([2, 2])
+            (None, 1)
+        """
+        return Grammar(initial=self.initial, **merged_tables(self, sequences)) if len(sequences) else self
 
     def _step(self, state: np.ndarray, token_id: int) -> None:
         """Advance one state in place; the tables are small, so calls are what costs."""

@@ -29,6 +29,7 @@ from etude.music.score import Notes, Score, Tempos, Track
 from etude.music.sustain import sustained_end_tick
 from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar, Rule
+from etude.tokens.id_facts import IdFacts
 from etude.tokens.note_timing import NO_KEY, NoteTiming
 from etude.tokens.performance_events import (
     END,
@@ -98,6 +99,9 @@ class PerformanceTokenizer:
     vocab_size = len(VOCAB)
     end_id = END
     pad_id = PAD
+    num_codebooks = 1
+    transposes_exactly = True
+    measures_spans = True
 
     def __init__(self, settings: PerformanceSettings | None = None) -> None:
         """Take settings; by default the pedal extends notes and drums are left out."""
@@ -108,6 +112,12 @@ class PerformanceTokenizer:
     def to_json(self) -> dict[str, Any]:
         """Return ``{schema, version, kind, settings, hash}`` for ``etude.tokens.tokenizer_from_json``."""
         return {**self._json, "settings": dict(self._json["settings"])}
+
+    @property
+    def loses(self) -> tuple[str, ...]:
+        """What ids do not tell."""
+        drums = () if self.settings.drums == "keep" else ("drums",)
+        return ("tempo", "metre", "key", "tracks", "programs", *drums, "controls", "texts")
 
     @cached_property
     def grammar(self) -> Grammar:
@@ -120,6 +130,16 @@ class PerformanceTokenizer:
         starts, ends = np.full((2, self.vocab_size), NO_KEY)
         starts[NOTE_ON:NOTE_OFF] = ends[NOTE_OFF:TIME_SHIFT] = np.arange(128)
         return NoteTiming(starts, ends, (SHIFT_STEPS / STEPS_PER_SEC).astype(np.float32), num_keys=128)
+
+    @cached_property
+    def id_facts(self) -> IdFacts:
+        """What ids mean: pitches begin and end, and shifts move the clock."""
+        facts = IdFacts.blank(self.vocab_size)
+        facts.pitch[:TIME_SHIFT] = np.arange(TIME_SHIFT) % 128
+        facts.starts_note[NOTE_ON:NOTE_OFF] = True
+        facts.ends_note[NOTE_OFF:TIME_SHIFT] = True
+        facts.moves_time[TIME_SHIFT:VELOCITY] = True
+        return facts
 
     def encode(self, score: Score) -> np.ndarray:
         """Return the ids of a piece, int32 (T,), without END.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from etude.data.parse import PieceReader
 from etude.errors import MidiError
 
 SLEEP_SEC = 60
@@ -27,6 +28,14 @@ class Doomed:
 
     def __call__(self, items, begin):
         return read(items, begin)
+
+
+class SlowPieceReader(PieceReader):
+    """Reads what the reader of ``prepare`` reads, and takes its time."""
+
+    def read(self, one):
+        time.sleep(0.05)
+        return super().read(one)
 
 
 class Reader:
@@ -104,7 +113,7 @@ def refuse(rest):
 
 
 def flood(rest):
-    for _ in range(100):
+    for _ in range(20):
         os.write(1, bytes(1 << 20))
         sys.stdout.write("x" * (1 << 20))
 

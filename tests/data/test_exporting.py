@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_nothing_behind(corpus, tmp_path, monkeypatch):
 
 
 def test_fifty_performances_give_fifty_lines(shared_data, tmp_path):
-    """covers: AP-1 (partly)"""
+    """covers: AP-1"""
     midi = tmp_path / "midi"
     with tarfile.open(shared_data / "asap" / "asap.tar.gz") as archive:
         performances = (one for one in archive if one.name.endswith(".mid") and "midi_score" not in one.name)

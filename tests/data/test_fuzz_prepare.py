@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fuzzed_midi import fuzzed, sources
@@ -19,6 +20,7 @@ from etude.data.corpus import Corpus
 from etude.data.prepare import prepare
 from etude.errors import MidiError
 from etude.music.check import check_score
+from etude.music.edit import transpose
 from etude.music.midi_in import score_of
 from etude.music.smf import Walk
 from etude.music.smf_events import read_events
@@ -109,15 +111,30 @@ def run_round(folder, files, seed, numbers):
 
 
 def test_damaged_files_are_read_rightly_or_refused(tmp_path):
-    """covers: star-9 (partly)"""
+    """covers: star-11 (partly)"""
     seen, _ = run_round(tmp_path, sources(each=12), 0, range(250))
     assert seen["refused"] > 20
     assert seen["accepted"] > 20
 
 
+def test_the_comparison_finds_one_wrong_note(monkeypatch):
+    data = sources(each=1)[0]
+    score, _ = strictly(data)
+    row = {"sha256": sha256(data).hexdigest(), "verdict": "accepted", "id": score.content_digest(), "reason": None}
+    piece = SimpleNamespace(score=score)
+    assert check_one("here", data, row, piece)[0] == "accepted"
+    with pytest.raises(AssertionError, match="not what the strict reader reads"):
+        check_one("here", data, row, SimpleNamespace(score=transpose(score, 1)))
+    with pytest.raises(AssertionError, match="here"):
+        check_one("here", data, row | {"id": transpose(score, 1).content_digest()}, piece)
+    monkeypatch.setitem(globals(), "slowly", lambda data: (tracks_and_tempos(transpose(score, 1))[0], None))
+    with pytest.raises(AssertionError, match="the slow reader finds other notes"):
+        check_one("here", data, row, piece)
+
+
 @pytest.mark.campaign
 def test_damaged_files_by_the_thousand_bring_nothing_down(tmp_path):
-    """covers: star-9 (partly)"""
+    """covers: star-11 (partly)"""
     files = sources(SHARED if SHARED.is_dir() else None)
     seed, done = int(os.environ.get("ETUDE_CAMPAIGN_SEED", "1")), 0
     until = time.monotonic() + float(os.environ.get("ETUDE_CAMPAIGN_SECONDS", "60"))

@@ -23,7 +23,6 @@ def read(folder, key="key"):
 
 
 def test_records_come_back_as_they_were_appended(tmp_path):
-    """covers: star-9 (partly)"""
     write(tmp_path / "deep" / "folder")
     assert read(tmp_path / "deep" / "folder") == RECORDS
     assert read(tmp_path / "deep" / "folder") == RECORDS
@@ -47,7 +46,6 @@ def test_another_key_drops_everything(tmp_path):
 
 
 def test_a_tail_that_was_torn_anywhere_is_cut_off_and_written_again(tmp_path):
-    """covers: star-9 (partly)"""
     whole = write(tmp_path).read_bytes()
     starts = [len(whole)]
     for number in (3, 2, 1, 0):

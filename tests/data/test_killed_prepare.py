@@ -46,7 +46,7 @@ def seconds():
 
 
 def test_a_command_that_is_killed_again_and_again_gets_there(reference, tmp_path):
-    """covers: star-9 (partly)"""
+    """covers: star-11 (partly)"""
     draw, until, kills, rounds = random.Random(1), time.monotonic() + seconds(), 0, 0
     while time.monotonic() < until or not rounds:
         # one round is a corpus; it is left alone in the end
@@ -71,7 +71,7 @@ def test_a_command_that_is_killed_again_and_again_gets_there(reference, tmp_path
 
 
 def test_readers_that_are_killed_from_outside_cost_nothing_but_time(reference, tmp_path):
-    """covers: star-9 (partly)"""
+    """covers: star-11 (partly)"""
     draw, until, kills, rounds = random.Random(2), time.monotonic() + seconds(), 0, 0
     while time.monotonic() < until or not rounds:
         process = start(tmp_path)

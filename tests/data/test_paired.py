@@ -68,7 +68,7 @@ def test_the_same_bytes_are_written_back(texts):
     ("source", "target", "shorter", "first"), [(3, 5, "train_input", 4), (5, 3, "train", 4), (4, 0, "train", 1)]
 )
 def test_unequal_counts_are_refused_with_file_and_line(texts, source, target, shorter, first):
-    """covers: MT-21 (partly)"""
+    """covers: MT-21"""
     write(texts / "train_input.txt", *["i-0"] * source)
     write(texts / "train.txt", *["b-1"] * target)
     message = refusal(texts)

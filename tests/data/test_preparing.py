@@ -509,14 +509,15 @@ def test_notes_and_hours_are_those_of_the_pieces(corpus, made):
     assert np.isclose(corpus.info["hours"], made["hours"], atol=1e-4)
 
 
-def test_the_name_sampler_stands_for_the_built_in_pieces_with_their_own_splits(tmp_path):
+def test_the_name_sampler_stands_for_the_built_in_pieces_with_their_own_groups_and_splits(tmp_path):
     made = prepare("sampler", tmp_path / "out", seed=9)
     corpus = Corpus.open(made["corpus"])
     built_in = {piece.path: piece for piece in iter_pieces()}
     assert made["seen"] == len(built_in)
     assert made["accepted"] > 300
+    assert made["leaks"] == 0
     for row in corpus.splits.to_pylist():
-        assert row["split"] == built_in[row["path"]].split
+        assert (row["group"], row["split"]) == (built_in[row["path"]].group, built_in[row["path"]].split)
     for piece in corpus.pieces("test"):
         assert piece.score == built_in[piece.path].score
         assert piece.labels == built_in[piece.path].labels

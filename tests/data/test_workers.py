@@ -70,21 +70,21 @@ def test_results_come_in_the_order_of_the_items_whatever_the_timing():
     ],
 )
 def test_what_brings_a_process_down_costs_one_item_and_says_how(item, reason):
-    """covers: star-9 (partly)"""
+    """covers: star-11 (partly)"""
     assert run([["a", item, "b"], ["c"]]) == [("a", "A", ""), (item, None, reason), ("b", "B", ""), ("c", "C", "")]
 
 
 def test_many_crashes_in_a_row_cost_themselves_alone():
-    """covers: star-9 (partly)"""
-    jobs = [["abort 1", "abort 2", "abort 3"], ["abort 4"], ["a", "abort 5", "b", "abort 6"], ["abort 7", "c"]]
-    seen = run(jobs, workers=3)
+    """covers: star-11 (partly)"""
+    jobs = [["abort 1", "abort 2", "abort 3"], ["a", "abort 4", "b", "abort 5"], ["c"]]
+    seen = run(jobs, workers=2)
     assert [item for item, _, _ in seen] == [item for job in jobs for item in job]
-    assert set(lost(seen)) == {f"abort {k}" for k in range(1, 8)}
+    assert set(lost(seen)) == {f"abort {k}" for k in range(1, 6)}
 
 
 @pytest.mark.parametrize("item", ["hang", "hold"])
 def test_a_hanging_item_is_given_up(item):
-    """covers: star-9 (partly)"""
+    """covers: star-11 (partly)"""
     seen = run([["a", item, "b"]], workers=1, limit_sec=0.5)
     assert seen == [("a", "A", ""), (item, None, "the reader took more than 0.5 s"), ("b", "B", "")]
 
@@ -104,15 +104,15 @@ def test_children_of_a_process_that_died_end_with_it(tmp_path):
 class TestMemory:
     """Limits of memory, with memory that is really taken."""
 
-    @pytest.mark.parametrize("item", ["take 400", "take 100000", "list_of 400", "swallow 10000"])
+    @pytest.mark.parametrize("item", ["take 400", "list_of 400", "swallow 10000"])
     def test_an_item_that_takes_too_much_is_given_up_and_says_so(self, item):
-        """covers: star-9 (partly)"""
+        """covers: star-11 (partly)"""
         seen = run([["a", item, "b"]], workers=1, memory_mb=200)
         reason = "the reader needed more than 200 MB of memory"
         assert seen == [("a", "A", ""), (item, None, reason), ("b", "B", "")]
 
     def test_less_than_the_limit_is_no_fault_however_often(self):
-        assert lost(run([["take 150"] * 6, ["list_of 100"] * 2], workers=1, memory_mb=200)) == {}
+        assert lost(run([["take 150"] * 4, ["list_of 50"] * 2], workers=1, memory_mb=200)) == {}
 
     def test_what_others_left_behind_does_not_count_against_an_item(self):
         """Each item fits a fresh process; together they do not, so some run again by themselves."""
@@ -196,7 +196,8 @@ class TestStarting:
     def test_a_machine_short_of_memory_gets_more_time(self, tmp_path):
         assert lost(self.doomed(tmp_path / "starts", signal.SIGKILL, 5)) == {}
 
-    def test_but_not_for_ever(self, tmp_path):
+    def test_but_not_for_ever(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("etude.data.workers._STARTS_WHEN_KILLED", 4)
         with pytest.raises(CorpusError, match="readers are killed as soon as they start: .*; take fewer workers"):
             self.doomed(tmp_path / "starts", signal.SIGKILL, 100)
 
@@ -240,12 +241,11 @@ def test_no_process_is_left_when_the_caller_stops_in_the_middle():
 
 
 def test_no_jobs_give_no_outcomes():
-    assert run([]) == []
+    assert run([], workers=None) == []
     assert run([[], []]) == []
 
 
 def test_jobs_are_taken_only_as_they_are_needed():
-    """covers: star-11 (partly)"""
     taken = 0
 
     def jobs():

@@ -1,0 +1,162 @@
+"""The column work of encoding in the `remi` tokenizer: notes to ids.
+
+No loop runs over notes: a note is one whole number, of which the high bits say where and the low ones what,
+
+    bar | position (7 bits) | instrument (8) | 127 - pitch (7) | 127 - duration (7) | 31 - velocity level (5)
+
+so one sort gives the order of the ids: instruments upwards, pitches downwards, then the longest, then the loudest.
+N is the number of notes, T of ids.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from etude.tokens.remi_vocab import (
+    BAR,
+    DURATION,
+    INSTRUMENT,
+    METRE,
+    PITCH,
+    POSITION,
+    TEMPO,
+    VELOCITY,
+)
+
+_PITCH_BIT, _DURATION_BIT, _INSTRUMENT_BIT, _PLACE_BIT = 12, 5, 19, 27
+_DOWNWARDS = np.int32((1 << _INSTRUMENT_BIT) - 1)
+
+
+class Form(NamedTuple):
+    """What is written.
+
+    Attributes:
+        metre: at the beginning of each bar.
+        bar_tempo: after it.
+        position_tempo: after each position.
+        velocity: after each duration.
+        instrument: before each note, instead of where it changes.
+    """
+
+    metre: bool
+    bar_tempo: bool
+    position_tempo: bool
+    velocity: bool
+    instrument: bool
+
+
+FORMS = {
+    "remigen2": Form(metre=True, bar_tempo=True, position_tempo=False, velocity=True, instrument=False),
+    "remigen": Form(metre=True, bar_tempo=False, position_tempo=True, velocity=True, instrument=False),
+    "reduced": Form(metre=False, bar_tempo=False, position_tempo=False, velocity=False, instrument=True),
+}
+
+
+def packed_notes(
+    place: np.ndarray, instrument: np.ndarray | int, pitch: np.ndarray, duration: np.ndarray, level: np.ndarray
+) -> np.ndarray:
+    """Return notes as the module's header packs them, sorted, int64 (N,).
+
+    Args:
+        place: from ``etude.tokens.remi_grid``, int64 (N,).
+        instrument: 0..128.
+        pitch: 0..127, int32 (N,).
+        duration: number of the length, 1..95, int32 (N,).
+        level: 0..31, int32 (N,).
+    """
+    low = pitch << _PITCH_BIT
+    low |= duration << _DURATION_BIT
+    low |= level
+    low ^= _DOWNWARDS
+    low |= instrument << _INSTRUMENT_BIT
+    key = place << _PLACE_BIT
+    key |= low
+    key.sort()
+    return key
+
+
+def ids_of_notes(
+    key: np.ndarray, form: Form, metre: np.ndarray | int, bar_tempo: np.ndarray | int, tempo: np.ndarray | int
+) -> np.ndarray:
+    """Write sorted notes as ids, from the first bar to that of the last note.
+
+    Args:
+        key: from ``packed_notes``, N > 0.
+        form: what is written.
+        metre: number of the metre of each bar, or of all.
+        bar_tempo: number of the tempo of each bar, or of all.
+        tempo: number of the tempo of each place with notes, or of all.
+
+    Returns:
+        int32 (T,).
+    """
+    bar = key >> _PLACE_BIT + 7
+    starts_place = _changes(key >> _PLACE_BIT)
+    places = starts_place.nonzero()[0]
+    starts_instrument = None if form.instrument else _changes(key >> _INSTRUMENT_BIT)
+    # where the ids of each note end, bars left out
+    count = np.full(len(key), 2 + form.velocity + form.instrument, np.int64)
+    count += starts_place if not form.position_tempo else starts_place * np.int64(2)
+    if starts_instrument is not None:
+        count += starts_instrument
+    end = count.cumsum()
+    num_bars, per_bar = int(bar[-1]) + 1, 1 + form.metre + form.bar_tempo
+    first_of_bar = bar.searchsorted(np.arange(num_bars))
+    # each bar is written with the end of the bar before it, so the first id of all is spare
+    begin = end[first_of_bar] - count[first_of_bar]
+    begin += np.arange(0, per_bar * num_bars, per_bar)
+    bar += 1
+    bar *= per_bar
+    end += bar
+    ids = np.empty(int(end[-1]) + 1, np.int32)
+    ids[begin[1:]] = BAR
+    if form.metre:
+        ids[begin + 1] = metre + METRE
+    if form.bar_tempo:
+        ids[begin + 2] = bar_tempo + TEMPO
+    _write_notes(ids, key, end, form)
+    low = (key[places] >> _PLACE_BIT).astype(np.int32) & 127
+    at = end[places] - (4 + form.velocity)
+    if form.position_tempo:
+        ids[at] = tempo + TEMPO
+        at -= 1
+    ids[at] = low + POSITION
+    if starts_instrument is not None:
+        rows = starts_instrument.nonzero()[0]
+        ids[end[rows] - (3 + form.velocity)] = ((key[rows] >> _INSTRUMENT_BIT).astype(np.int32) & 255) + INSTRUMENT
+    ids[-1] = BAR
+    return ids[1:]
+
+
+def places_of(key: np.ndarray) -> np.ndarray:
+    """Return the places that have notes, in order, int64."""
+    place = key >> _PLACE_BIT
+    return place[_changes(place)]
+
+
+def _write_notes(ids: np.ndarray, key: np.ndarray, end: np.ndarray, form: Form) -> None:
+    """Write what every note has, backwards from its end."""
+    low = key.astype(np.int32)
+    instrument = low >> _INSTRUMENT_BIT
+    instrument &= 255
+    low ^= _DOWNWARDS
+    at = end
+    if form.velocity:
+        at = end - 1
+        ids[at] = (low & 31) + VELOCITY
+    at = at - 1
+    ids[at] = (low >> _DURATION_BIT & 127) + DURATION
+    at -= 1
+    # of instruments only drums have the bit of 128, and theirs are the pitches from 128 on
+    ids[at] = (low >> _PITCH_BIT & 127) + (instrument & 128) + PITCH
+    if form.instrument:
+        at -= 1
+        ids[at] = instrument + INSTRUMENT
+
+
+def _changes(values: np.ndarray) -> np.ndarray:
+    """Return where a value differs from the one before, the first included."""
+    result = np.empty(len(values), bool)
+    result[0] = True
+    np.not_equal(values[1:], values[:-1], out=result[1:])
+    return result
