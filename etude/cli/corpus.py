@@ -16,6 +16,7 @@ COMMANDS: dict[str, Command] = {
     "check": Command("Look", "etude.cli.corpus_check"),
     "card": Command("Look", "etude.cli.corpus_card"),
     "split": Command("Change", "etude.cli.corpus_split"),
+    "cut": Command("Change", "etude.cli.corpus_cut"),
     "fetch": Command("In and out", "etude.cli.corpus_fetch"),
     "import": Command("In and out", "etude.cli.corpus_import"),
     "export": Command("In and out", "etude.cli.corpus_export"),

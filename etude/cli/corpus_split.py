@@ -30,6 +30,8 @@ def run(
     made = resplit(corpus, **{name: value for name, value in said.items() if value is not None})
     counts = ", ".join(f"{count:,} {name}" for name, count in made["splits"].items())
     lines = [f"{made['corpus']}  {made['groups']:,} groups: {counts}"]
+    if made["largest_group"] > sum(made["splits"].values()) / 2:
+        lines.append(f"one group has {made['largest_group']:,} pieces: what is kept together joins most of the corpus")
     if made["leaks"]:
         lines.append(f"{made['leaks']:,} pairs of variants lie in different splits that the labels give; see --given")
     report(made, as_json=as_json, lines=lines)

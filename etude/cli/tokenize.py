@@ -2,33 +2,56 @@
 
 Example:
     etude tokenize corpora/mine --tokenizer performance
+    etude tokenize corpora/mine --tokenizer performance --bpe 5000
 """
 
 import time
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from etude.cli.show import progress_bar, report
 
 
+class Within(StrEnum):
+    """What no learned merge reaches over."""
+
+    note = "note"
+    bar = "bar"
+    piece = "piece"
+
+
 def run(
     corpus: Annotated[Path, typer.Argument(help="a folder that `etude prepare` made")],
-    tokenizer: Annotated[str, typer.Option(help="a name, or module:Class")] = "performance",
+    tokenizer: Annotated[str, typer.Option(help="a name, module:Class, or the .json file of a tokenizer")] = (
+        "performance"
+    ),
+    bpe: Annotated[
+        int | None, typer.Option(help="learn merges from the training pieces until there are so many ids")
+    ] = None,
+    within: Annotated[Within, typer.Option(help="what no merge reaches over")] = Within.note,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
 ) -> None:
     """Turn a corpus into token shards."""
     from etude.data.builtin import open_corpus
     from etude.data.tokenize import tokenize
-    from etude.tokens import build_tokenizer
 
     began = time.monotonic()
-    built = build_tokenizer(tokenizer)
+    built = _tokenizer_named(tokenizer)
     opened = open_corpus(corpus)
+    learned = None
+    if bpe is not None:
+        from etude.data.learn_bpe import learn_bpe
+
+        with progress_bar("learning merges", total=len(opened), unit="pieces") as advance_to:
+            built, learned = learn_bpe(
+                opened, built, vocab_size=bpe, within=within.value, progress=lambda done, total: advance_to(done)
+            )
     with progress_bar("tokenizing", total=len(opened), unit="pieces") as advance_to:
         shards = tokenize(opened, built, progress=lambda done, _: advance_to(done))
-    made = {
+    made: dict[str, Any] = {
         "tokenizer": built.kind,
         "hash": built.hash,
         "vocab_size": built.vocab_size,
@@ -37,4 +60,20 @@ def run(
         "path": str(shards.path),
         "seconds": round(time.monotonic() - began, 3),
     }
-    report(made, as_json=as_json, lines=[f"{shards.path}  {len(shards):,} pieces, {shards.num_tokens:,} tokens"])
+    lines = [f"{shards.path}  {len(shards):,} pieces, {shards.num_tokens:,} tokens"]
+    if learned is not None:
+        made["file"] = str(learned)
+        lines.append(
+            f"{learned}  {built.vocab_size:,} ids; train with data.tokenizer=bpe data.tokenizer.file={learned}"
+        )
+    report(made, as_json=as_json, lines=lines)
+
+
+def _tokenizer_named(name: str) -> Any:
+    from etude.tokens import build_tokenizer
+
+    if not name.endswith(".json"):
+        return build_tokenizer(name)
+    from etude.tokens.files import tokenizer_of_file
+
+    return tokenizer_of_file(Path(name))

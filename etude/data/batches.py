@@ -6,11 +6,13 @@ follows an END. The ring of N ids is cut every ``ctx_len`` ids, from a phase of 
 ``ceil(N / ctx_len)`` windows, which are drawn in an order of that epoch. Every id is a target in every
 epoch at least once; fewer than ``ctx_len`` ids, at the seam, are targets twice.
 
-Dimension key:  B batch   T tokens
+Of compound ids, a step is a row of Q ids, and every array of ids has Q as its last axis.
+
+Dimension key:  B batch   T tokens, or steps   Q ids of a step
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +32,8 @@ class TrainBatches:
         seed: seed of order, phase and transposition.
         transpose_semitones: transpose each piece, anew in each epoch, by up to so many semitones up or
             down, evenly over those that keep all its notes in range; 0 for never.
+        varied: gives the ids of a row of the shards in an epoch, END last, in place of transposition; of any
+            length, see ``etude.data.varied``.
         split: the split to draw from.
 
     Attributes:
@@ -48,6 +52,7 @@ class TrainBatches:
         batch_size: int,
         seed: int,
         transpose_semitones: int = 0,
+        varied: Callable[[int, int], np.ndarray] | None = None,
         split: str = "train",
     ) -> None:
         self.shards = shards
@@ -55,6 +60,7 @@ class TrainBatches:
         self.batch_size = batch_size
         self.seed = seed
         self.transpose_semitones = transpose_semitones
+        self._varied = varied
         self._rows = _rows_of(shards, split)
         self.tokens_per_epoch = int(shards.lengths[self._rows].sum())
         self.windows_per_epoch = -(-self.tokens_per_epoch // ctx_len)
@@ -62,7 +68,7 @@ class TrainBatches:
         self._ring = functools.lru_cache(maxsize=2)(self._lay_ring)
 
     def at(self, step: int) -> np.ndarray:
-        """Return the batch of a step as ``ids_BT``, int64 (batch_size, ctx_len + 1).
+        """Return the batch of a step as ``ids_BT``, int64 (batch_size, ctx_len + 1), or ``ids_BTQ``.
 
         ``ids_BT[:, :-1]`` is what the model reads and ``ids_BT[:, 1:]`` what it must say.
         """
@@ -70,7 +76,7 @@ class TrainBatches:
         return np.stack([self.window(number) for number in range(first, first + self.batch_size)])
 
     def window(self, number: int) -> np.ndarray:
-        """Return window ``number`` of the whole training, counted from 0: int64 (ctx_len + 1,)."""
+        """Return window ``number`` of the whole training, counted from 0: int64 (ctx_len + 1,) or (ctx_len + 1, Q)."""
         epoch, place = divmod(number, self.windows_per_epoch)
         ring = self._ring(epoch)
         # the first target's predecessor opens the window
@@ -78,8 +84,12 @@ class TrainBatches:
         parts, missing = [], self.ctx_len + 1
         piece = int(np.searchsorted(ring.ends, at, side="right"))
         while missing:
-            ids = self._piece(int(ring.rows[piece]), epoch)
-            skip = at - int(ring.ends[piece]) + len(ids)
+            row = int(ring.rows[piece])
+            ids, length = self._piece(row, epoch), int(self.shards.lengths[row])
+            skip = at - int(ring.ends[piece]) + length
+            if len(ids) != length:
+                # a varied piece is entered at the same share of it; its END stays its END
+                skip = skip * (len(ids) - 1) // max(length - 1, 1)
             parts.append(ids[skip : skip + missing])
             missing -= len(parts[-1])
             piece = (piece + 1) % len(ring.rows)
@@ -96,19 +106,9 @@ class TrainBatches:
         )
 
     def _piece(self, row: int, epoch: int) -> np.ndarray:
-        ids = self.shards.ids(row)
-        most = self.transpose_semitones
-        if not most:
-            return ids
-        piece = self.shards.piece_ids[row].as_py()
-        for draw in permutation(2 * most + 1, self.seed, "transpose", epoch, piece).tolist():
-            semitones = draw - most
-            if semitones == 0:
-                return ids
-            moved = self.shards.tokenizer.transpose_ids(ids[:-1].astype(np.int32), semitones)
-            if moved is not None:
-                return np.append(moved, ids[-1])
-        raise AssertionError("0 semitones is always among the draws")
+        if self._varied is not None:
+            return self._varied(row, epoch)
+        return transposed_piece(self.shards, row, self.transpose_semitones, seed=self.seed, epoch=epoch)
 
 
 class _Ring(NamedTuple):
@@ -204,14 +204,40 @@ class EvalWindows:
     def _batch(self, windows: np.ndarray) -> EvalBatch:
         shape = (len(windows), int((windows[:, 2] - windows[:, 1]).max()))
         pad, end_id = self.shards.tokenizer.pad_id, self.shards.tokenizer.end_id
-        batch = EvalBatch(np.full(shape, pad, np.int64), np.full(shape, pad, np.int64), np.zeros(shape, bool))
+        step = self.shards.ids(int(windows[0, 0])).shape[1:]
+        ids_BT, targets_BT = np.full((2, *shape, *step), pad, np.int64)
+        batch = EvalBatch(ids_BT, targets_BT, np.zeros(shape, bool))
         for k, (row, start, end, fresh) in enumerate(windows.tolist()):
             ids = self.shards.ids(row)
-            before = ids[start - 1] if start else end_id
-            batch.ids_BT[k, : end - start] = np.append(before, ids[start : end - 1])
+            batch.ids_BT[k, 0] = ids[start - 1] if start else end_id
+            batch.ids_BT[k, 1 : end - start] = ids[start : end - 1]
             batch.targets_BT[k, : end - start] = ids[start:end]
             batch.weight_BT[k, fresh - start : end - start] = True
         return batch
+
+
+def transposed_piece(shards: Shards, row: int, most: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Return the ids of a piece, END last, moved as far as is drawn for it in an epoch.
+
+    Args:
+        shards: the tokens.
+        row: of the piece.
+        most: semitones up or down; of those that keep all its notes in range each is as likely.
+        seed: of the run.
+        epoch: counted from 0.
+    """
+    ids = shards.ids(row)
+    if not most:
+        return ids
+    piece = shards.piece_ids[row].as_py()
+    for draw in permutation(2 * most + 1, seed, "transpose", epoch, piece).tolist():
+        semitones = draw - most
+        if semitones == 0:
+            return ids
+        moved = shards.tokenizer.transpose_ids(ids[:-1].astype(np.int32), semitones)
+        if moved is not None:
+            return np.concatenate([moved, ids[-1:].astype(moved.dtype)])
+    raise AssertionError("0 semitones is always among the draws")
 
 
 def _rows_of(shards: Shards, split: str) -> np.ndarray:

@@ -142,7 +142,7 @@ class Corpus:
                 for batch in opened.iter_batches(_ROWS_AT_A_TIME, columns=names):
                     if inside is not None:
                         batch = batch.filter(pa.array([row in inside for row in batch["id"].to_pylist()]))
-                    yield from _pieces_of(batch)
+                    yield from pieces_of(batch)
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(file, error) from error
 
@@ -211,7 +211,8 @@ def piece_schema(label_names: Sequence[str]) -> pa.Schema:
     return pa.schema(PIECE_FIELDS + labels + list(SCORE_SCHEMA))
 
 
-def _pieces_of(batch: pa.RecordBatch) -> Iterator[Piece]:
+def pieces_of(batch: pa.RecordBatch) -> Iterator[Piece]:
+    """Yield the pieces in rows of ``pieces-*.parquet``; their Scores if all their columns are there."""
     names = [name for name in batch.schema.names if name.startswith(LABEL_PREFIX)]
     facts = batch.select(_FACTS).to_pylist()
     labels = batch.select(names).to_pylist() if names else [{}] * len(facts)

@@ -5,8 +5,8 @@ everything the records depend on. A record that a crash left half written, and w
 cut off: each has a checksum.
 
     file      magic of 8 bytes, length of the key (uint32), key (UTF-8), records
-    record    CRC-32 of all that follows, items, bytes of the result, bytes of it compressed, bytes of the
-              reason (five uint32, little-endian; 2^32 - 1 bytes: no result), result (LZ4), reason (UTF-8)
+    record    CRC-32 of all that follows, items, bytes of the result, bytes of the reason (four uint32,
+              little-endian; 2^32 - 1 bytes: no result), result (compressed by who made it), reason (UTF-8)
 """
 
 import contextlib
@@ -16,15 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import pyarrow as pa
-
 from etude.errors import EtudeError
 
-_MAGIC = b"etudeJ\x00\x01"
-_HEAD = struct.Struct("<5I")
+_MAGIC = b"etudeJ\x00\x02"
+_HEAD = struct.Struct("<4I")
 _LENGTH = struct.Struct("<I")
 _NO_RESULT = 2**32 - 1
-_CODEC = "lz4"
 
 
 class Record(NamedTuple):
@@ -95,10 +92,9 @@ class Journal:
         if not self._is_at_end:
             for _ in self.replay():
                 pass
-        packed = b"" if result is None else pa.compress(result, codec=_CODEC, asbytes=True)
         text = reason.encode("utf-8", "backslashreplace")
         num_bytes = _NO_RESULT if result is None else len(result)
-        body = _HEAD.pack(0, num_items, num_bytes, len(packed), len(text))[4:] + packed + text
+        body = _HEAD.pack(0, num_items, num_bytes, len(text))[4:] + (result or b"") + text
         try:
             self._file.write(_LENGTH.pack(zlib.crc32(body)) + body)
             self._file.flush()
@@ -129,17 +125,15 @@ class Journal:
         head = self._file.read(_HEAD.size)
         if len(head) < _HEAD.size:
             return None
-        checksum, num_items, num_bytes, packed, text = _HEAD.unpack(head)
+        checksum, num_items, num_bytes, text = _HEAD.unpack(head)
+        there = 0 if num_bytes == _NO_RESULT else num_bytes
         # a damaged length must not make us ask for gigabytes
-        if packed + text > self.path.stat().st_size - self._file.tell():
+        if there + text > self.path.stat().st_size - self._file.tell():
             return None
-        body = self._file.read(packed + text)
+        body = self._file.read(there + text)
         if zlib.crc32(body, zlib.crc32(head[4:])) != checksum:
             return None
-        if num_bytes == _NO_RESULT:
-            return Record(num_items, None, body[packed:].decode())
-        result = pa.decompress(body[:packed], num_bytes, codec=_CODEC, asbytes=True) if num_bytes else b""
-        return Record(num_items, result, body[packed:].decode())
+        return Record(num_items, None if num_bytes == _NO_RESULT else body[:there], body[there:].decode())
 
     def _cut(self) -> None:
         if self._is_at_end:

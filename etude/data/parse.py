@@ -7,6 +7,8 @@ columns of those that could be read, hold notes and break no rule.
 import json
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from pathlib import Path
+from socket import gethostname
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ import pyarrow as pa
 from etude.data.digests import digest_of_score
 from etude.data.filters import FilterSettings, broken_rules
 from etude.data.inputs import Input, read_bytes, reader_of
-from etude.errors import EtudeError
+from etude.errors import CorpusError, EtudeError
 from etude.fingerprints import SKETCH_FIELDS, Sketch, sketch, sketches_to_arrow
 from etude.music.edit import extend_by_pedal
 from etude.music.families import remove_families
@@ -57,6 +59,10 @@ class PieceReader:
         remove_families: families of instruments to take out.
         extend_by_pedal: let notes last as long as the pedal holds them.
         near_duplicates: sketch every piece that is kept.
+        source: the folder or file that is prepared.
+
+    Raises:
+        CorpusError: ``source`` is not there, as on a machine of a cluster that does not share it.
     """
 
     def __init__(
@@ -66,7 +72,10 @@ class PieceReader:
         remove_families: Sequence[str] = (),
         extend_by_pedal: bool = False,
         near_duplicates: bool = True,
+        source: str | None = None,
     ) -> None:
+        if source is not None and not Path(source).exists():
+            raise CorpusError(f"{source}: not there on {gethostname()}; every machine must see the folder at this path")
         self.filters = FilterSettings.parse(filters or {})
         self.remove_families = tuple(remove_families)
         self.extend_by_pedal = extend_by_pedal
@@ -90,7 +99,8 @@ class PieceReader:
         except EtudeError as error:
             reason = str(error)
         except MemoryError:
-            reason = "needs more memory than one file may take"
+            # the process ends, and a fresh one that has all the memory tries this piece again
+            raise
         except Exception as error:
             # a fault of the reader must cost one piece, not the corpus
             reason = f"the reader failed: {type(error).__name__}: {error}"
@@ -115,6 +125,8 @@ def columns_of(pieces: Sequence[ReadPiece]) -> tuple[pa.RecordBatch, pa.RecordBa
     """Return a row of facts for every piece, and the columns of those that are kept."""
     try:
         columns = scores_to_arrow([piece.score for piece in pieces if piece.score is not None])
+    except MemoryError:
+        raise
     except Exception:
         # one of them is something that columns cannot hold, such as impossible text
         pieces = [_checked(piece) for piece in pieces]

@@ -85,7 +85,7 @@ def prepare(
             is one; ``"none"`` for no table.
         licence: of files for which nothing names one.
         fixed_labels: labels of all files for which the table has none.
-        workers: processes that read; by default one for each core.
+        workers: processes that read; by default one for each core, of this machine or of the cluster.
         engine: where they run: ``local``, or ``ray`` for a cluster.
         force: replace a corpus that is at ``out``.
         progress: called with pieces read and pieces in all; variants are looked for when all are read.
@@ -119,7 +119,7 @@ def prepare(
             fixed=fixed_labels or {},
             settings=chosen,
         )
-        source = _files(Path(midi_dir), inputs, known, chosen, engine_named(engine), workers or _cores())
+        source = _files(Path(midi_dir), inputs, known, chosen, engine_named(engine), workers)
     with writing(out), _reading(out, source.key) as journal, draft_folder(out) as draft:
         info, continued = _build(draft, source, journal, chosen, progress)
         _check_out(out, force)
@@ -171,10 +171,12 @@ def _reading(out: Path, key: str) -> Iterator[Journal]:
 
 
 def _files(
-    folder: Path, inputs: list[Input], labels: Labels, settings: PrepareSettings, run: Callable, workers: int
+    folder: Path, inputs: list[Input], labels: Labels, settings: PrepareSettings, run: Callable, workers: int | None
 ) -> Source:
     options = settings.plain()
     options = {name: options[name] for name in ("filters", "remove_families", "extend_by_pedal", "near_duplicates")}
+    limits = {"limit_sec": settings.file_limit_sec, "memory_mb": settings.file_memory_mb}
+    here = {"source": os.fspath(folder.resolve())}
     names = [one.name for one in inputs]
 
     def read(journal: Journal) -> Iterator[Read]:
@@ -183,14 +185,13 @@ def _files(
             yield _columns(names[done : done + record.num_items], record, before=True)
             done += record.num_items
         jobs = [[json.dumps(one) for one in group] for group in _groups(inputs[done:])]
-        limits = {"limit_sec": settings.file_limit_sec, "memory_mb": settings.file_memory_mb}
-        for outcome in run(jobs, _READER, workers=workers, options=options, **limits):
+        for outcome in run(jobs, _READER, workers=workers, options=options | here, **limits):
             record = Record(len(outcome.job.items), outcome.result, outcome.reason)
             journal.append(*record)
             yield _columns(names[done : done + record.num_items], record)
             done += record.num_items
 
-    return Source(folder.resolve().name, names, labels, read, _key_of(inputs, options))
+    return Source(folder.resolve().name, names, labels, read, _key_of(inputs, options | limits))
 
 
 def _key_of(inputs: list[Input], options: dict[str, Any]) -> str:
@@ -262,7 +263,3 @@ def _check_out(out: Path, force: bool) -> None:
         raise CorpusError(f"{out}: exists and is not a corpus; choose another folder")
     if not force:
         raise CorpusError(f"{out}: a corpus is here already; replace it with --force, or choose another folder")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """Split a corpus anew: other groups, another seed, other shares. The pieces stay, and so do token shards."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def resplit(path: Path | str, **settings: Any) -> dict[str, Any]:
         settings: values of ``PrepareSettings``, of those in ``SPLITTING``.
 
     Returns:
-        ``corpus, digest, groups, splits, near_pairs, leaks``.
+        ``corpus, digest, groups, largest_group, splits, near_pairs, leaks``; ``largest_group`` in pieces.
 
     Raises:
         CorpusError: not a corpus, an unknown label, or labels that contradict the splits that labels give.
@@ -46,9 +47,8 @@ def resplit(path: Path | str, **settings: Any) -> dict[str, Any]:
         known = known_pieces(corpus, chosen)
         divided = divide(known, near_of(corpus, known), chosen)
         info = write_division(path, divided, corpus.info | {"settings": chosen.plain()})
-    return {"corpus": str(path)} | {
-        name: info[name] for name in ("digest", "groups", "splits", "near_pairs", "leaks")
-    }
+    made = {"corpus": str(path)} | {name: info[name] for name in ("digest", "groups", "splits", "near_pairs", "leaks")}
+    return made | {"largest_group": max(Counter(divided.splits["group"].to_pylist()).values(), default=0)}
 
 
 def known_pieces(corpus: Corpus, settings: PrepareSettings) -> KnownPieces:

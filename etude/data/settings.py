@@ -1,5 +1,6 @@
 """Settings of the data of a run: which corpus, said in which tokens, varied how."""
 
+from etude.music.augment import VariationSettings
 from etude.registry import chosen_by_kind
 from etude.settings import Settings, setting
 from etude.tokens import TOKENIZERS
@@ -23,3 +24,4 @@ class DataSettings(Settings):
     transpose_semitones: int = setting(
         0, ge=0, le=24, unit="semitones", text="pieces are transposed in training by up to this, up or down"
     )
+    augment: VariationSettings = setting(VariationSettings(), text="how else pieces are varied in training")

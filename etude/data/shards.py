@@ -3,9 +3,11 @@
 A shard folder holds
 
     tokens-00000.npy …   the ids of all pieces, end to end in the order of the corpus; each piece is its
-                         ids and then END. uint16, or uint32 for vocabularies over 65,535 ids
-    index.parquet        a row a piece: id, file, offset and length [ids], notes, seconds
-    tokens.json          schema, version, tokenizer and its hash, digest of the pieces, totals
+                         ids and then END. uint16, or uint32 for vocabularies over 65,535 ids; one id a step,
+                         or, of compound ids, a row of Q ids, and a row of END
+    index.parquet        a row a piece: id, file, offset and length [steps], notes, seconds
+    tokens.json          schema, version, tokenizer and its hash, digest of the pieces, totals; num_codebooks Q
+                         where there are more than one
 
 and lies in ``<corpus>/tokens/<hash of the tokenizer>/``, or, when the corpus is read-only, in
 ``$XDG_CACHE_HOME/etude/tokens/<digest of the pieces>/<hash>/``. Which piece is in which split is read
@@ -32,7 +34,7 @@ class Shards:
         path: the folder.
         tokenizer: what made the ids.
         piece_ids: id of each piece, a pyarrow string array of P rows in the order of the corpus.
-        lengths: ids of each piece, its END counted; int64 (P,).
+        lengths: steps of each piece, its END counted; int64 (P,).
         notes: notes of each piece; int64 (P,).
         seconds: seconds of music of each piece; float64 (P,).
         num_tokens: sum of ``lengths``.
@@ -84,7 +86,8 @@ class Shards:
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             what = " ".join(str(error).split())
             raise TokenError(f"{path}: damaged ({what}); remove it and tokenize again") from error
-        held = sum(len(tokens) for tokens in shards._tokens)
+        step = seal.get("num_codebooks", 1)
+        held = sum(len(tokens) for tokens in shards._tokens if tokens.size == step * len(tokens))
         if (held, len(shards)) != (seal["num_tokens"], seal["num_pieces"]):
             raise TokenError(
                 f"{path}: holds {held} ids of {len(shards)} pieces, tokens.json says {seal['num_tokens']} of "
@@ -93,7 +96,7 @@ class Shards:
         return shards
 
     def ids(self, row: int) -> np.ndarray:
-        """Return the ids of one piece, END last, as a read-only view of the file: uint16 or uint32 (N,)."""
+        """Return the ids of one piece, END last, as a read-only view of the file: uint16 or uint32 (N,) or (N, Q)."""
         start = self._offset[row]
         return self._tokens[self._file[row]][start : start + self.lengths[row]]
 

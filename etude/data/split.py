@@ -6,7 +6,6 @@ joins a split when that brings the number of pieces closer to its share, so one 
 make a split many times its size. A split that would stay empty gets one group.
 """
 
-import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -70,9 +69,12 @@ def check_fractions(fractions: Sequence[float]) -> None:
 
 
 def _fill_empty(split: dict[str, str], free: list[str], sizes: Counter, wanted: dict[str, float]) -> None:
-    """Move the smallest groups of train to splits that should have pieces and have none."""
-    movable = heapq.nsmallest(2, (group for group in free if split[group] == "train"), key=sizes.get)
+    """Give a split that should have pieces and has none the smallest free group of one that can spare it."""
     for name in ("valid", "test"):
-        trained = sum(1 for value in split.values() if value == "train")
-        if wanted[name] > 0 and name not in split.values() and movable and trained > 1:
-            split[movable.pop(0)] = name
+        if wanted[name] <= 0 or name in split.values():
+            continue
+        groups_in = Counter(split.values())
+        spare = [group for group in free if groups_in[split[group]] > 1]
+        if spare:
+            # train gives before the other does
+            split[min(spare, key=lambda group: (split[group] != "train", sizes[group]))] = name

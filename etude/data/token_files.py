@@ -1,6 +1,7 @@
 """Write token shards: the ids of one piece after the other, bounded memory, whole or not at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from etude.data.corpus import Corpus
+from etude.data.corpus import Corpus, Piece
 from etude.errors import TokenError
 from etude.files import draft_folder, write_json
+from etude.music.score import Score
 
 SCHEMA = "etude-tokens"
 VERSION = 1
@@ -40,14 +42,15 @@ def write_shards(
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 65_535 else "<u4")
     with draft_folder(folder) as draft:
         index: dict[str, list] = {name: [] for name in INDEX_SCHEMA.names}
-        with TokenFiles(draft, dtype) as files:
+        with TokenFiles(draft, dtype, tokenizer.num_codebooks) as files:
             for done, piece in enumerate(corpus.pieces(), start=1):
                 try:
-                    ids = tokenizer.encode(piece.score)
+                    ids = ids_of_piece(tokenizer, piece)
                 except TokenError as error:
                     raise TokenError(f"{corpus.path}: {piece.path}: {error}") from error
                 notes, seconds = tokenizer.measure(ids)
-                file, offset = files.add(np.append(ids, tokenizer.end_id))
+                end = np.full_like(ids, tokenizer.end_id, shape=(1, *ids.shape[1:]))
+                file, offset = files.add(np.concatenate([ids, end]))
                 row = (piece.id, file, offset, len(ids) + 1, notes, seconds)
                 for column, value in zip(index.values(), row, strict=True):
                     column.append(value)
@@ -68,15 +71,34 @@ def write_shards(
             "notes": int(sum(index["notes"])),
             "seconds": float(sum(index["seconds"])),
         }
+        if tokenizer.num_codebooks > 1:
+            seal["num_codebooks"] = tokenizer.num_codebooks
         write_json(draft / "tokens.json", seal)
+
+
+def ids_of_piece(tokenizer: Any, piece: Piece, score: Score | None = None) -> np.ndarray:
+    """Return the ids of a piece of a corpus, without END.
+
+    Tokenizers that write what is known of a piece, such as its labels, have ``encode_piece``; others ``encode``.
+
+    Args:
+        tokenizer: any.
+        piece: the piece.
+        score: its music, if not as it is in the corpus.
+    """
+    piece = piece if score is None else replace(piece, score=score)
+    encode_piece = getattr(tokenizer, "encode_piece", None)
+    return tokenizer.encode(piece.score) if encode_piece is None else encode_piece(piece)
 
 
 class TokenFiles:
     """Writes ``tokens-*.npy`` of unknown length: the header is filled in when a file is complete."""
 
-    def __init__(self, folder: Path, dtype: np.dtype) -> None:
+    def __init__(self, folder: Path, dtype: np.dtype, num_codebooks: int = 1) -> None:
         self._folder = folder
         self._dtype = dtype
+        self._step = (num_codebooks,) if num_codebooks > 1 else ()
+        self._file_steps = -(-FILE_IDS // num_codebooks)
         self._number = -1
         self._count = 0
         self._file: BinaryIO | None = None
@@ -92,8 +114,8 @@ class TokenFiles:
             self._file.close()
 
     def add(self, ids: np.ndarray) -> tuple[int, int]:
-        """Append the ids of one piece; return the file's number and the place of the first id in it."""
-        if self._count >= FILE_IDS:
+        """Append the steps of one piece; return the file's number and the place of the first step in it."""
+        if self._count >= self._file_steps:
             self._close()
             self._open()
         at = self._count
@@ -114,5 +136,5 @@ class TokenFiles:
             self._write_header()
 
     def _write_header(self) -> None:
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._count,)}
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._count, *self._step)}
         np.lib.format.write_array_header_1_0(self._file, header)

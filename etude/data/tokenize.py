@@ -47,13 +47,13 @@ def tokenize(
 def shards_folder(corpus: Corpus, tokenizer: Any) -> Path:
     """Return where the shards of a corpus are, or belong: in it, or in the cache if it is read-only."""
     inside = corpus.path / "tokens" / tokenizer.hash
-    if (inside / "tokens.json").is_file() or _can_write(corpus.path):
+    if (inside / "tokens.json").is_file() or can_write(corpus.path):
         return inside
     return cache_dir() / "tokens" / corpus.content / tokenizer.hash
 
 
-def _can_write(folder: Path) -> bool:
-    """Tell whether new files may be made in a folder."""
+def can_write(folder: Path) -> bool:
+    """Return whether new files may be made in a folder."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from etude.tokens.grammar import Grammar
+from etude.tokens.grammar_copying import CopyingGrammar
 from etude.tokens.note_timing import NoteTiming
 
 
@@ -43,6 +44,10 @@ class Constraint:
         for cell, value in zip(grammar.add_cell.T, grammar.add_value.T, strict=True):
             np.add.at(add_VC, (np.arange(grammar.vocab_size), cell), value)
         self._effect_V3C = lifted(np.stack([grammar.scale[grammar.rule], grammar.cap[grammar.rule], add_VC], axis=1))
+        # of a grammar that copies cells, the cell that each takes its value from
+        self._source_VC = None
+        if isinstance(grammar, CopyingGrammar):
+            self._source_VC = lifted(grammar.source[grammar.rule].astype(np.int64))
 
     def start(self, batch_size: int) -> torch.Tensor:
         """Return the states (B, C) of pieces not begun."""
@@ -60,6 +65,8 @@ class Constraint:
     def advance(self, state_BC: torch.Tensor, ids_B: torch.Tensor) -> torch.Tensor:
         """Return the states after one more id for each piece; the given states stay as they are."""
         scale_BC, cap_BC, add_BC = self._effect_V3C.index_select(0, ids_B).unbind(1)
+        if self._source_VC is not None:
+            state_BC = state_BC.gather(1, self._source_VC.index_select(0, ids_B))
         return (state_BC * scale_BC).minimum(cap_BC).add_(add_BC)
 
 

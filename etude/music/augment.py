@@ -20,12 +20,9 @@ VELOCITY_STEP = 10
 _MAX_US_PER_QUARTER = 0xFFFFFF
 
 
-class AugmentSettings(Settings):
-    """How pieces are varied in training, each piece anew in each epoch. By default they are not."""
+class VariationSettings(Settings):
+    """How pieces are varied but for their key, each piece anew in each epoch. By default they are not."""
 
-    transpose_semitones: int = setting(
-        0, ge=0, le=24, unit="semitones", text="pieces are transposed by up to this, up or down"
-    )
     tempo_percent: float = setting(
         0.0, ge=0, le=50, unit="%", text="pieces last longer or shorter by up to this share of their time"
     )
@@ -47,10 +44,13 @@ class AugmentSettings(Settings):
         "which is faster, and notes that leave 0 to 127 become unknown",
     )
 
-    @property
-    def changes_scores(self) -> bool:
-        """Whether any of the variations of a Score is asked for."""
-        return any((self.transpose_semitones, self.tempo_percent, self.velocity_steps, self.drop_tracks))
+
+class AugmentSettings(VariationSettings):
+    """How pieces are varied, their key included."""
+
+    transpose_semitones: int = setting(
+        0, ge=0, le=24, unit="semitones", text="pieces are transposed by up to this, up or down"
+    )
 
 
 def augment(score: Score, settings: AugmentSettings, *, seed: int, index: tuple[Index, ...] = ()) -> Score:

@@ -18,7 +18,7 @@ Presets = dict[str, dict[str, dict[str, Any]]]
 Chosen = TypeVar("Chosen", bound=Settings)
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.?[0-9]*)([eE][-+]?[0-9]+)?")
-_BY_KIND = ("model", "task", "data.tokenizer")
+_BY_KIND = ("model", "task", "data.tokenizer", "data.tokenizer.base")
 """Places whose settings are told apart by kind; another kind begins with its own defaults."""
 
 
@@ -69,8 +69,9 @@ def override(
             singles += _expand(assignment, values, presets)
         else:
             singles.append(assignment)
-    # a kind decides which other names there are, so it comes first whatever the order typed
-    for assignment in sorted(singles, key=lambda one: not _names_kind(one.name)):
+    # a kind decides which other names there are, so it comes first whatever the order typed, the outer one before
+    # that of what it nests
+    for assignment in sorted(singles, key=lambda one: (not _names_kind(one.name), _depth_of_kind(one.name))):
         _assign(values, assignment)
     return type(config).parse(values)
 
@@ -165,6 +166,10 @@ def _assign(values: dict[str, Any], assignment: Assignment) -> None:
 
 def _names_kind(name: str) -> bool:
     return name in _BY_KIND or name.endswith(".kind")
+
+
+def _depth_of_kind(name: str) -> int:
+    return name.removesuffix(".kind").count(".") if _names_kind(name) else 0
 
 
 def _sections(config: Settings) -> set[str]:

@@ -11,6 +11,7 @@ import torch
 
 from etude.data.batches import EvalWindows, TrainBatches
 from etude.data.tokenize import tokenize
+from etude.data.varied import varied_pieces
 from etude.generate.takes import Take
 from etude.metrics import lm
 
@@ -36,6 +37,7 @@ class NextToken:
 
     Raises:
         TokenError: a split that is needed has no pieces, or shards of another tokenizer.
+        SettingsError: pieces are to be varied as the tokenizer cannot have it.
     """
 
     def __init__(self, config: Any, corpus: Any, tokenizer: Any, *, say: Callable[[str], None]) -> None:
@@ -47,6 +49,7 @@ class NextToken:
             batch_size=config.train.batch_tokens // ctx_len,
             seed=config.train.seed,
             transpose_semitones=config.data.transpose_semitones,
+            varied=varied_pieces(self.shards, corpus, config.data, seed=config.train.seed, say=say),
         )
         self._valid = EvalWindows(self.shards, "valid", ctx_len=ctx_len, max_pieces=config.train.eval_pieces)
 

@@ -22,9 +22,13 @@ from etude.tokens.vocab import SCHEMA, VERSION
 
 TOKENIZERS = {
     "absolute": "etude.tokens.absolute:AbsoluteTokenizer",
+    "anticipation": "etude.tokens.anticipation:AnticipationTokenizer",
     "bpe": "etude.tokens.bpe:BpeTokenizer",
+    "control": "etude.tokens.control:ControlTokenizer",
+    "octuple": "etude.tokens.octuple:OctupleTokenizer",
     "performance": "etude.tokens.performance:PerformanceTokenizer",
     "relative": "etude.tokens.relative:RelativeTokenizer",
+    "remi": "etude.tokens.remi:RemiTokenizer",
 }
 """Names to ``module:Class``; imported when they are used."""
 

@@ -61,9 +61,10 @@ def heard(score: Score, settings: AbsoluteSettings | RelativeSettings, layout: L
         track = notes.track if len(score.tracks) > 1 else None
         end_tick = extended_end_tick(score.controls, end_tick, track, last_tick)
     sec = score.tempo_map.tick_to_sec(np.concatenate([notes.onset_tick, end_tick, turn_tick]))
-    if settings.silence == "drop":
-        sec -= min(sec[0], sec[2 * count]) if turn_tick.size else sec[0]
     onset, length, turn = sec[:count], sec[count : 2 * count] - sec[:count], sec[2 * count :]
+    if settings.silence == "drop":
+        begin = min(onset[0], turn[0]) if turn.size else onset[0]
+        onset, turn = onset - begin, turn - begin
     _refuse_days(max(onset[-1], turn[-1] if turn.size else 0.0))
     step, duration, turns, levels = (_published if is_published else _nearest)(onset, length, turn)
     if settings.pedal == "both" and not is_published:

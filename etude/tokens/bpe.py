@@ -93,7 +93,7 @@ class BpeTokenizer:
     @cached_property
     def grammar(self) -> Grammar:
         """Which ids may come next: those whose ids of the base may come next, one after the other."""
-        return self.merged(self.base.grammar)
+        return self.grammar_over(self.base.grammar)
 
     @cached_property
     def id_facts(self) -> IdFacts:
@@ -181,8 +181,8 @@ class BpeTokenizer:
         moved = self.base.transpose_ids(self.expand(ids), semitones)
         return None if moved is None else self.merge(moved).astype(ids.dtype)
 
-    def merged(self, grammar: Grammar) -> Grammar:
-        """Return a grammar over the base's ids, such as a limited one, for these ids."""
+    def grammar_over(self, grammar: Grammar) -> Grammar:
+        """Return a grammar of the base's ids, such as a limited one, for these ids."""
         return grammar.merged(self._spelt[self.base.vocab_size :])
 
     def _first_named(self, column: np.ndarray, none: int) -> np.ndarray:

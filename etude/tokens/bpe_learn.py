@@ -135,9 +135,7 @@ class _Row:
         other, onwards = x != new, y >= 0
         place = np.concatenate([before[other], head[onwards]])
         key = np.concatenate([2 * x[other].astype(np.int64), 2 * y[onwards].astype(np.int64) + 1])
-        self._write_down(
-            place, key, lambda key: (np.where(key & 1, new, key >> 1), np.where(key & 1, key >> 1, new))
-        )
+        self._write_down(place, key, lambda key: (np.where(key & 1, new, key >> 1), np.where(key & 1, key >> 1, new)))
 
     def _take_away(self, places: np.ndarray) -> None:
         """Count the pairs at places no longer."""

@@ -1,16 +1,16 @@
 """Settings of learned merges, and where a word of ids begins: no merge reaches over the beginning of a word."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import model_validator
 
-from etude.errors import SettingsError, TokenError
+from etude.errors import SettingsError
 from etude.registry import chosen_by_kind
 from etude.settings import Settings, setting
-from etude.tokens import TOKENIZERS, tokenizer_from_json
+from etude.tokens import TOKENIZERS
+from etude.tokens.files import tokenizer_of_file
 from etude.tokens.id_facts import NO_INSTRUMENT, NO_PITCH, IdFacts
 
 Within = Literal["note", "bar", "piece"]
@@ -39,33 +39,22 @@ class BpeSettings(Settings):
     @classmethod
     def _read_file(cls, values: Any) -> Any:
         if not isinstance(values, dict) or not values.get("file"):
-            return values
+            return _with_tuples(values)
         others = values.keys() - {"kind", "file"}
         if others:
             raise ValueError(f"file = {values['file']!r}: it holds {min(others)} already; give one of them")
-        return tokenizer_of_file(Path(values["file"])).settings.plain()
+        tokenizer = tokenizer_of_file(Path(values["file"]))
+        if not isinstance(tokenizer.settings, BpeSettings):
+            raise ValueError(f"file = {values['file']!r}: a tokenizer of kind {tokenizer.kind!r}, expected 'bpe'")
+        return _with_tuples(tokenizer.settings.plain())
 
 
-def tokenizer_of_file(path: Path) -> Any:
-    """Return a tokenizer with learned merges that was written to a file.
-
-    Raises:
-        SettingsError: there is no such file.
-        TokenError: it holds something else, or its ids mean something else now.
-    """
-    try:
-        described = json.loads(path.read_bytes())
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise TokenError(f"{path}: not JSON ({error}); learn the merges again") from None
-    try:
-        tokenizer = tokenizer_from_json(described)
-    except (SettingsError, TokenError) as error:
-        raise type(error)(f"{path}: {error}") from None
-    if not isinstance(tokenizer.settings, BpeSettings):
-        raise TokenError(f"{path}: a tokenizer of kind {tokenizer.kind!r}, expected 'bpe'; name it instead of bpe")
-    return tokenizer
+def _with_tuples(values: Any) -> Any:
+    """Return values with the tuples that JSON has as lists; what is wrong stays wrong."""
+    merges = values.get("merges") if isinstance(values, dict) else None
+    if not isinstance(merges, list):
+        return values
+    return values | {"merges": tuple(tuple(pair) if isinstance(pair, list) else pair for pair in merges)}
 
 
 def begins_word(facts: IdFacts, within: Within) -> np.ndarray:

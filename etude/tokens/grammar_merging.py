@@ -98,7 +98,13 @@ def merged_tables(grammar: "Grammar", sequences: Sequence[Sequence[int] | np.nda
     rows = max(1, _AT_ONCE // num_cells)
     parts = [_sparse(_steps_of(grammar, sequences[first : first + rows])) for first in range(0, len(sequences), rows)]
     tables: dict[str, np.ndarray] = {}
-    for name, padding in (("need_cell", 0), ("need_low", -_ANY), ("need_high", _ANY), ("add_cell", 0), ("add_value", 0)):
+    for name, padding in (
+        ("need_cell", 0),
+        ("need_low", -_ANY),
+        ("need_high", _ANY),
+        ("add_cell", 0),
+        ("add_value", 0),
+    ):
         tables[name] = _stacked([getattr(grammar, name), *(part[name] for part in parts)], padding)
     own = np.stack([grammar.scale, grammar.cap], axis=1)
     moves, which = np.unique(np.concatenate([own, *(part["moves"] for part in parts)]), axis=0, return_inverse=True)
@@ -140,8 +146,12 @@ def _sparse(steps: Steps) -> dict[str, np.ndarray]:
     add_cell, (add_value,) = _picked(steps.add != 0, (steps.add,), (0,))
     moves = np.stack([steps.scale, np.minimum(steps.cap, _ANY)], axis=1).astype(np.int32)
     return {
-        "need_cell": need_cell, "need_low": need_low, "need_high": need_high,
-        "add_cell": add_cell, "add_value": add_value, "moves": moves,
+        "need_cell": need_cell,
+        "need_low": need_low,
+        "need_high": need_high,
+        "add_cell": add_cell,
+        "add_value": add_value,
+        "moves": moves,
     }
 
 

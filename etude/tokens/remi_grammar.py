@@ -1,6 +1,6 @@
 """The grammar of the `remi` tokenizer's ids, in each of its forms.
 
-    piece   bar* END                                   the last bar has a note
+    piece   bar* END
     bar     metre tempo place* b-1                     tempo with remigen2 alone
     place   position tempo (instrument note+)+         tempo with remigen alone
     note    pitch duration velocity
@@ -40,8 +40,8 @@ from etude.tokens.remi_vocab import (
 _OPENS, _TEMPO, _MOVES, _INSTRUMENT, _PITCH, _DURATION, _VELOCITY = range(7)
 # one more than the last position in the bar and the last instrument at the position, so that 0 is none
 _POSITION_FROM, _INSTRUMENT_FROM = 7, 8
-_BAR_LENGTH, _HIGHEST, _BARS_WITHOUT_NOTES = 9, 10, 11
-_NUM_CELLS = 12
+_BAR_LENGTH, _HIGHEST = 9, 10
+_NUM_CELLS = 11
 _EXPECTED = tuple(range(7))
 _MAY = 1, 1
 _TOP_PITCH = 255
@@ -61,10 +61,9 @@ def grammar_of(form: Form) -> Grammar:
             ids=[BAR],
             needs=[(_MOVES, *_MAY)],
             clears=[*_EXPECTED, _POSITION_FROM, _INSTRUMENT_FROM],
-            adds=[(_OPENS, 1), (_BARS_WITHOUT_NOTES, 1), *([] if form.metre else [(_MOVES, 1)])],
+            adds=[(_OPENS, 1), *([] if form.metre else [(_MOVES, 1)])],
         ),
-        # the bar that just ended counts already
-        Rule(ids=[END], needs=[(_OPENS, *_MAY), (_BARS_WITHOUT_NOTES, 0, 1)], clears=_EXPECTED),
+        Rule(ids=[END], needs=[(_OPENS, *_MAY)], clears=_EXPECTED),
     ]
     initial = np.zeros(_NUM_CELLS, np.int32)
     initial[_OPENS] = 1
@@ -135,7 +134,7 @@ def _duration(form: Form) -> Rule:
     return Rule(
         ids=np.arange(DURATION + 1, DURATION + len(DURATIONS)),
         needs=[(_DURATION, *_MAY)],
-        clears=[*_EXPECTED, _BARS_WITHOUT_NOTES],
+        clears=_EXPECTED,
         adds=adds,
     )
 

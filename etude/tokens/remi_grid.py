@@ -2,8 +2,10 @@
 
 A bar is as long as its metre says, always: a metre that changes inside a bar holds from the next bar line on, so
 times stay what they are. A place is one whole number, ``bar << 7 | position``, so places are ordered as music is.
-A position is a twelfth of a quarter note, counted from its bar line; times are rounded to the nearest, halves to
-the even one. Units, 4 to a position, hold every bar line exactly, those of 3/32 included.
+A position is a twelfth of a quarter note. Times are rounded to the nearest, counted from the start of the piece,
+halves to the even one. Bars such as 3/32 end between two positions: a piece that has some is uneven, its positions
+are counted from their bar lines, and what is rounded past the end of a bar begins the next. Units, 4 to a position,
+hold every bar line exactly.
 """
 
 from typing import NamedTuple

@@ -23,7 +23,7 @@ from etude.tokens.remi_vocab import (
     VELOCITY,
 )
 
-_PITCH_BIT, _DURATION_BIT, _INSTRUMENT_BIT, _PLACE_BIT = 12, 5, 19, 27
+_PITCH_BIT, _DURATION_BIT, _INSTRUMENT_BIT, _PLACE_BIT, _BAR_BIT = 12, 5, 19, 27, 34
 _DOWNWARDS = np.int32((1 << _INSTRUMENT_BIT) - 1)
 
 
@@ -90,7 +90,7 @@ def ids_of_notes(
     Returns:
         int32 (T,).
     """
-    bar = key >> _PLACE_BIT + 7
+    bar = key >> _BAR_BIT
     starts_place = _changes(key >> _PLACE_BIT)
     places = starts_place.nonzero()[0]
     starts_instrument = None if form.instrument else _changes(key >> _INSTRUMENT_BIT)
@@ -126,6 +126,11 @@ def ids_of_notes(
         ids[end[rows] - (3 + form.velocity)] = ((key[rows] >> _INSTRUMENT_BIT).astype(np.int32) & 255) + INSTRUMENT
     ids[-1] = BAR
     return ids[1:]
+
+
+def bars_of(key: np.ndarray) -> np.ndarray:
+    """Return the place of each bar line, from the first bar to that of the last note, int64."""
+    return np.arange(int(key[-1] >> _BAR_BIT) + 1) << _BAR_BIT - _PLACE_BIT
 
 
 def places_of(key: np.ndarray) -> np.ndarray:

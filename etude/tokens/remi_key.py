@@ -53,5 +53,5 @@ def shift_to_c(pitch: np.ndarray, length: np.ndarray, end: np.ndarray) -> int:
     tonic = key % 12 if key < 12 else (key + 3) % 12
     shift = 5 - (tonic + 5) % 12
     low, high = int(pitch.min()), int(pitch.max())
-    fitting = [shift + octaves for octaves in (0, 12, -12) if low + shift + octaves >= 0 and high + shift + octaves <= 127]
-    return fitting[0] if fitting else 0
+    shifts = (shift, shift + 12, shift - 12, 0)
+    return next(moved for moved in shifts if low + moved >= 0 and high + moved <= 127)

@@ -5,17 +5,17 @@ metre told; a position, a tempo or an instrument holds until the next one. A not
 after it, and has the velocity right after that.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from etude.music.score import Tempos
-from etude.music.timing import TempoMap
+from etude.music.timing import DEFAULT_US_PER_QUARTER, TempoMap
 from etude.tokens.remi_grid import bar_units
 from etude.tokens.remi_vocab import (
     BAR,
     COMMON_METRE,
-    DEFAULT_TEMPO,
     DRUMS,
     DURATION,
     DURATIONS,
@@ -42,10 +42,14 @@ UNTOLD_LEVEL = 24
 TICKS_PER_UNIT, PPQ = 10, 10 * UNITS_PER_QUARTER
 _LAST_UNIT = LONGEST_PIECE * UNITS_PER_QUARTER
 
-_STARTS = (BAR, BAR + 1, INSTRUMENT, PITCH, DURATION, VELOCITY, METRE, TEMPO, UNUSED)
-_IS_BAR, _IS_POSITION, _IS_INSTRUMENT, _IS_PITCH, _IS_DURATION, _IS_VELOCITY, _IS_METRE, _IS_TEMPO, _IS_NOTHING = range(9)
-_LENGTHS = np.maximum(DURATIONS[np.minimum(np.arange(INSTRUMENT - POSITION), len(DURATIONS) - 1)], 1)
-"""Positions that each duration sounds; those that are never written are as long as the longest."""
+LENGTH_UNITS = UNITS_PER_POSITION * np.maximum(DURATIONS, 1)
+"""How long a note of each duration sounds."""
+_DURATION_READ = np.clip(np.arange(VELOCITY - DURATION), 1, len(DURATIONS) - 1)
+"""Durations as they are read: 0 is as long as 1, and those that are never written as the longest."""
+
+# the two that move the clock come first
+_IS_BAR, _IS_POSITION, _IS_INSTRUMENT, _IS_PITCH, _IS_DURATION, _IS_VELOCITY, _IS_METRE, _IS_TEMPO, _IS_VOID = range(9)
+_FIRST_OF_KIND = (BAR, BAR + 1, INSTRUMENT, PITCH, DURATION, VELOCITY, METRE, TEMPO, UNUSED)
 
 
 class Told(NamedTuple):
@@ -53,10 +57,10 @@ class Told(NamedTuple):
 
     Attributes:
         onset: unit, int64 (N,).
-        length: units, int64 (N,).
+        duration: number of the length, 1..95, int64 (N,).
         pitch: 0..127, int64 (N,).
         instrument: 0..128, int64 (N,).
-        velocity: 2..126, int64 (N,).
+        level: velocity level 0..31, int64 (N,).
         tempo_unit: int64, from 0 on.
         tempo: microseconds of a quarter note.
         metre_unit: int64; bar lines.
@@ -65,10 +69,10 @@ class Told(NamedTuple):
     """
 
     onset: np.ndarray
-    length: np.ndarray
+    duration: np.ndarray
     pitch: np.ndarray
     instrument: np.ndarray
-    velocity: np.ndarray
+    level: np.ndarray
     tempo_unit: np.ndarray
     tempo: np.ndarray
     metre_unit: np.ndarray
@@ -77,20 +81,19 @@ class Told(NamedTuple):
 
     def tempos(self) -> Tempos:
         """Return the tempos in ticks."""
-        return Tempos(
-            tick=(self.tempo_unit * TICKS_PER_UNIT).astype(np.int32), us_per_quarter=self.tempo.astype(np.int32)
-        )
+        tick = (self.tempo_unit * TICKS_PER_UNIT).astype(np.int32)
+        return Tempos(tick=tick, us_per_quarter=self.tempo.astype(np.int32))
 
     def last_sec(self) -> float:
         """Return when the last note ends, in seconds; 0.0 without notes."""
         if not len(self.onset):
             return 0.0
-        tick = int((self.onset + self.length).max()) * TICKS_PER_UNIT
+        tick = int((self.onset + LENGTH_UNITS[self.duration]).max()) * TICKS_PER_UNIT
         return float(TempoMap(self.tempos(), PPQ).tick_to_sec(tick))
 
 
 class _Read(NamedTuple):
-    """Ids that mean something, what kind each is, and at which unit it stands."""
+    """Ids that mean something, the kind of each and the unit at which it stands, (T,) each."""
 
     ids: np.ndarray
     kind: np.ndarray
@@ -99,17 +102,17 @@ class _Read(NamedTuple):
 
 def kinds_of(is_void: np.ndarray) -> np.ndarray:
     """Return the kind of each id, int8 (V,); ids that mean nothing in music are of the last kind."""
-    kind = np.full(len(is_void), _IS_NOTHING, np.int8)
-    for number, (start, stop) in enumerate(zip(_STARTS[:-1], _STARTS[1:], strict=True)):
+    kind = np.full(len(is_void), _IS_VOID, np.int8)
+    for number, (start, stop) in enumerate(pairwise(_FIRST_OF_KIND)):
         kind[start:stop] = number
-    kind[is_void] = _IS_NOTHING
+    kind[is_void] = _IS_VOID
     return kind
 
 
 def music_of(ids: np.ndarray) -> np.ndarray:
     """Return the ids after the first ``<sep>``, if there is one, and before END."""
     for cut, keep in ((SEP, lambda at: slice(at + 1, None)), (END, lambda at: slice(at))):
-        found = np.flatnonzero(ids == cut)
+        found = (ids == cut).nonzero()[0]
         ids = ids[keep(found[0])] if found.size else ids
     return ids
 
@@ -124,81 +127,76 @@ def notes_of_ids(ids: np.ndarray, kind_of: np.ndarray, *, with_velocity: bool) -
     """
     ids = music_of(ids)
     kind = kind_of[ids]
-    is_music = kind != _IS_NOTHING
+    is_music = kind != _IS_VOID
     num_void = len(ids) - int(np.count_nonzero(is_music))
     if num_void:
         ids, kind = ids[is_music], kind[is_music]
-    bar = np.cumsum(kind == _IS_BAR)
-    metre_rows = np.flatnonzero(kind == _IS_METRE)
-    num_bars = int(bar[-1]) + 1 if len(bar) else 0
-    metre_of_bar = _held(bar[metre_rows], ids[metre_rows] - METRE, num_bars, COMMON_METRE)
-    line = bar_units(metre_of_bar)
     # a position holds until the next one or the end of the bar
-    moves = np.where((kind == _IS_POSITION) | (kind == _IS_BAR), np.arange(len(ids)), 0)
-    at = np.maximum.accumulate(moves) if len(ids) else moves
-    position = np.where(kind[at] == _IS_POSITION, ids[at] - POSITION, 0)
-    inside_bar = UNITS_PER_POSITION * position
-    read = _Read(ids, kind, line[bar] + inside_bar)
+    marks = (kind <= _IS_POSITION).nonzero()[0]
+    is_bar = kind[marks] == _IS_BAR
+    bar = np.cumsum(is_bar, dtype=np.int64)
+    bar_rows, metre_rows = marks[is_bar], (kind == _IS_METRE).nonzero()[0]
+    metre_bars = bar_rows.searchsorted(metre_rows)
+    metre_of_bar = _held(metre_bars, ids[metre_rows] - METRE, len(bar_rows) + 1, COMMON_METRE)
+    line = bar_units(metre_of_bar)
+    position = np.where(is_bar, 0, ids[marks] - POSITION) * UNITS_PER_POSITION
+    read = _Read(ids, kind, _filled(marks, line[bar] + position, 0, len(ids)))
     notes, mended = _notes(read, with_velocity=with_velocity)
-    outside = (kind == _IS_POSITION) & (inside_bar >= METRE_UNITS[metre_of_bar[bar]])
-    inside = line <= _LAST_UNIT
-    changes = _changes(metre_of_bar) & inside if len(metre_rows) else np.zeros(num_bars, bool)
-    return Told(
-        *notes,
-        *_tempos(read),
-        line[changes],
-        metre_of_bar[changes],
-        {"without_meaning": num_void, "outside_bar": int(np.count_nonzero(outside))} | mended,
-    )
+    outside = ~is_bar & (position >= METRE_UNITS[metre_of_bar[bar]])
+    changes = _changes(metre_of_bar) & (line <= _LAST_UNIT) & (len(metre_rows) > 0)
+    repairs = {"without_meaning": num_void, "outside_bar": int(np.count_nonzero(outside))} | mended
+    return Told(*notes, *_tempos(read), line[changes], metre_of_bar[changes], repairs)
 
 
 def _held(bar: np.ndarray, value: np.ndarray, num_bars: int, default: int) -> np.ndarray:
     """Return the value of each bar: the last one told in it or before it."""
     row = np.zeros(num_bars, np.int64)
     row[bar] = np.arange(1, len(bar) + 1)
-    return np.append(default, value)[np.maximum.accumulate(row) if num_bars else row]
+    return np.append(default, value)[np.maximum.accumulate(row)]
+
+
+def _filled(rows: np.ndarray, values: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Return values that hold from their row to the next one, (count,); ``first`` before the first row."""
+    edges = np.concatenate([[0], rows, [count]])
+    return np.append(first, values).repeat(edges[1:] - edges[:-1])
 
 
 def _notes(read: _Read, *, with_velocity: bool) -> tuple[tuple[np.ndarray, ...], dict[str, int]]:
-    """Return onset, length, pitch, instrument and velocity of each note, and what had to be mended."""
-    ids, kind = read.ids, read.kind
-    following = np.append(kind[1:], [_IS_NOTHING, _IS_NOTHING, _IS_NOTHING])
-    rows = np.flatnonzero((kind == _IS_PITCH) & (following[: len(kind)] == _IS_DURATION))
-    has_velocity = following[rows + 1] == _IS_VELOCITY
-    level = np.full(len(rows), UNTOLD_LEVEL)
-    level[has_velocity] = ids[rows[has_velocity] + 2] - VELOCITY
-    told = np.where(kind == _IS_INSTRUMENT, np.arange(1, len(ids) + 1), 0)
-    held = np.maximum.accumulate(told)[rows] if len(ids) else rows
-    instrument = np.append(0, ids - INSTRUMENT)[held]
+    """Return onset, duration, pitch, instrument and level of each note, and what had to be mended."""
+    ids = np.append(read.ids, (0, 0))
+    kind = np.append(read.kind, np.array([_IS_VOID, _IS_VOID], np.int8))
+    pitch_rows = (read.kind == _IS_PITCH).nonzero()[0]
+    rows = pitch_rows[kind[pitch_rows + 1] == _IS_DURATION]
+    has_velocity = kind[rows + 2] == _IS_VELOCITY
+    level = np.where(has_velocity, ids[rows + 2] - VELOCITY, UNTOLD_LEVEL)
+    told = (read.kind == _IS_INSTRUMENT).nonzero()[0]
+    instrument = _filled(told, read.ids[told] - INSTRUMENT, 0, len(read.ids))[rows]
     pitch = ids[rows] - PITCH
+    num_velocities = int(np.count_nonzero(has_velocity))
+    others = np.count_nonzero(read.kind == _IS_DURATION) + np.count_nonzero(read.kind == _IS_VELOCITY)
     repairs = {
-        "stray": _count_stray(kind, rows, has_velocity),
-        "without_velocity": int(np.count_nonzero(~has_velocity)) if with_velocity else 0,
+        "stray": len(pitch_rows) + int(others) - 2 * len(rows) - num_velocities,
+        "without_velocity": len(rows) - num_velocities if with_velocity else 0,
         "wrong_kind": int(np.count_nonzero((pitch >= DRUMS) != (instrument == DRUMS))),
     }
-    inside = read.unit[rows] <= _LAST_UNIT
-    length = UNITS_PER_POSITION * _LENGTHS[ids[rows + 1] - DURATION]
-    columns = (read.unit[rows], length, pitch & 127, instrument, 4 * level + 2)
-    return tuple(column if inside.all() else column[inside] for column in columns), repairs
-
-
-def _count_stray(kind: np.ndarray, rows: np.ndarray, has_velocity: np.ndarray) -> int:
-    """Return how many pitches, durations and velocities belong to no note."""
-    parts = np.count_nonzero((kind == _IS_PITCH) | (kind == _IS_DURATION) | (kind == _IS_VELOCITY))
-    return int(parts) - 2 * len(rows) - int(np.count_nonzero(has_velocity))
+    onset = read.unit[rows]
+    columns = (onset, _DURATION_READ[ids[rows + 1] - DURATION], pitch & 127, instrument, level)
+    inside = onset <= _LAST_UNIT
+    return columns if inside.all() else tuple(column[inside] for column in columns), repairs
 
 
 def _tempos(read: _Read) -> tuple[np.ndarray, np.ndarray]:
     """Return where tempos change and what they are; the first one told holds from the start."""
-    rows = np.flatnonzero((read.kind == _IS_TEMPO) & (read.unit <= _LAST_UNIT))
+    rows = ((read.kind == _IS_TEMPO) & (read.unit <= _LAST_UNIT)).nonzero()[0]
     unit, tempo = read.unit[rows], read.ids[rows] - TEMPO
-    if len(unit) and (unit[1:] < unit[:-1]).any():
+    if not len(unit):
+        return np.zeros(1, np.int64), np.array([DEFAULT_US_PER_QUARTER])
+    if (unit[1:] < unit[:-1]).any():
         order = np.argsort(unit, kind="stable")
         unit, tempo = unit[order], tempo[order]
-    last = np.append(unit[1:] != unit[:-1], True)[: len(unit)]
+    # of several at one place the last
+    last = np.append(unit[1:] != unit[:-1], True)
     unit, tempo = unit[last], tempo[last]
-    if not len(unit):
-        return np.zeros(1, np.int64), np.array([500_000])
     changes = _changes(tempo)
     unit, tempo = unit[changes], tempo[changes]
     unit[0] = 0
@@ -207,26 +205,3 @@ def _tempos(read: _Read) -> tuple[np.ndarray, np.ndarray]:
 
 def _changes(values: np.ndarray) -> np.ndarray:
     return np.append(True, values[1:] != values[:-1])[: len(values)]
-
-
-def layers_of(key: np.ndarray, onset: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return which layer of its instrument each note goes to, int64 (N,), 0 for nearly all.
-
-    MIDI says only which key comes up, not which of two notes of that key ends. A note within a longer one of the
-    same key therefore goes to the next layer, which becomes a track of its own.
-
-    Args:
-        key: instrument and pitch as one number, below 2**15, (N,).
-        onset: (N,).
-        end: below 2**40, (N,).
-    """
-    layer = np.zeros(len(key), np.int64)
-    order = np.lexsort((end, onset, key))
-    while True:
-        # keys one above the other, so that one running maximum serves all of them
-        reach = (key[order] << 40) + end[order]
-        longest = np.maximum.accumulate(reach) if len(order) else reach
-        order = order[reach < longest]
-        if not len(order):
-            return layer
-        layer[order] += 1

@@ -119,9 +119,9 @@ def check_replaced(replaced: Mapping[str, str], *, is_reduced: bool) -> None:
     free = free_names(is_reduced=is_reduced)
     for old, new in replaced.items():
         if old not in NAMES:
-            raise ValueError(f"replaced = {old!r}: no such name; expected one that is not used, such as 'b-0' or 'o-96'")
+            raise ValueError(f"replaced = {old!r}: no such name; expected an unused one, such as 'b-0' or 'o-96'")
         if old not in free:
-            raise ValueError(f"replaced = {old!r}: is used; expected one that is not, such as 'b-0' or 'o-96'")
+            raise ValueError(f"replaced = {old!r}: is used; expected an unused one, such as 'b-0' or 'o-96'")
         if not new or len(new.split()) != 1 or new != new.strip():
             raise ValueError(f"replaced = {new!r} for {old!r}: expected a name without spaces")
         if new in NAMES or list(replaced.values()).count(new) > 1:

@@ -16,6 +16,9 @@ from etude.tokens.tsd_settings import ShiftSettings
 
 COMMON_TIME = (4, 4)
 
+Row = tuple[int, tuple[int, int]]
+"""A signature: its tick, its two numbers."""
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:
@@ -31,7 +34,7 @@ class Grid:
 
     ppq: int
     tpq: int
-    signatures: list[tuple[int, tuple[int, int]]]
+    signatures: list[Row]
     starts: np.ndarray
     step: np.ndarray
 
@@ -50,6 +53,10 @@ class Grid:
     def section(self, tick: np.ndarray) -> np.ndarray:
         """Return the section of each tick."""
         return np.searchsorted(self.starts, tick, side="right") - 1
+
+    def step_at(self, tick: np.ndarray) -> np.ndarray | int:
+        """Return the ticks of a step at each tick, 1 where a step is a tick all along."""
+        return 1 if self.is_even else self.step[self.section(tick)]
 
     def on_steps(self, tick: np.ndarray) -> np.ndarray:
         """Return the nearest ticks at which a step begins, the even step of two."""
@@ -83,9 +90,15 @@ def grid_of(score: Score, settings: ShiftSettings) -> Grid:
     if not rows or rows[0][0] > 0:
         rows.insert(0, (0, COMMON_TIME))
     tpq = settings.finest * max(lower for _, (_, lower) in rows) // 4
-    placed: list[tuple[int, tuple[int, int]]] = []
+    placed = _at_bar_lines(rows, score.ppq, tpq)
+    return Grid(score.ppq, tpq, placed, *_sections(placed, 4 * tpq // settings.finest))
+
+
+def _at_bar_lines(rows: list[Row], ppq: int, tpq: int) -> list[Row]:
+    """Return signatures in ticks of the grid, each at a bar line."""
+    placed: list[Row] = []
     for score_tick, metre in rows:
-        tick = (2 * score_tick * tpq + score.ppq) // (2 * score.ppq)
+        tick = score_tick * tpq // ppq
         if placed:
             start, (upper, lower) = placed[-1]
             bar = 4 * tpq * upper // lower
@@ -93,11 +106,10 @@ def grid_of(score: Score, settings: ShiftSettings) -> Grid:
             if tick == start:
                 placed.pop()
         placed.append((tick, metre))
-    placed = [row for row, before in zip(placed, [None, *placed], strict=False) if not before or row[1] != before[1]]
-    return Grid(score.ppq, tpq, placed, *_sections(placed, 4 * tpq // settings.finest))
+    return [row for row, before in zip(placed, [None, *placed], strict=False) if not before or row[1] != before[1]]
 
 
-def _sections(placed: list[tuple[int, tuple[int, int]]], ticks: int) -> tuple[np.ndarray, np.ndarray]:
+def _sections(placed: list[Row], ticks: int) -> tuple[np.ndarray, np.ndarray]:
     """Join signatures of one lower number; ``ticks`` to a whole note's part that ``finest`` steps make."""
     starts, lowers = [], []
     for tick, (_, lower) in placed:

@@ -43,10 +43,24 @@ class Ladder:
         self.first_id = first_id
         self.longest = int(self.steps[-1])
 
+        table = _nearest(self.steps, np.arange(self.longest + 1)).astype(np.int64)
+        self._nearest_of_step = np.append(table, table[-1])
+
     @property
     def names(self) -> list[str]:
         """Return the values as ids name them, such as 1.4.8: a beat and four eighths of one."""
         return [".".join(map(str, word)) for word in self.words]
+
+    def nearest(self, length: np.ndarray, step: np.ndarray | int = 1) -> np.ndarray:
+        """Return which of the lengths is nearest to each, the longer of two, int64.
+
+        Args:
+            length: in ticks.
+            step: ticks to a step.
+        """
+        if isinstance(step, int):
+            return self._nearest_of_step.take(length, mode="clip")
+        return _nearest(self.steps, length / step).astype(np.int64)
 
     def split(self, time: int) -> list[int]:
         """Return the ids of a time, longest first; what is left is shorter than the shortest."""
@@ -152,9 +166,14 @@ class Layout:
         spaced = np.geomspace if told.log_tempos else np.linspace
         return spaced(*told.tempo_range, told.num_tempos).round(2)
 
-    def tempo_level(self, qpm: np.ndarray) -> np.ndarray:
-        """Return the nearest levels of tempos."""
-        return _nearest(self.tempos, qpm)
+    @cached_property
+    def us_per_quarter(self) -> np.ndarray:
+        """The tempo of each level in microseconds a quarter, falling, int64."""
+        return (6e7 / self.tempos).astype(np.int64)
+
+    def tempo_level(self, us_per_quarter: np.ndarray) -> np.ndarray:
+        """Return the levels whose quarters are nearest in length, the slower of two."""
+        return self.settings.num_tempos - 1 - _nearest(self.us_per_quarter[::-1], us_per_quarter)
 
     @cached_property
     def shifts(self) -> Ladder:
@@ -171,6 +190,35 @@ class Layout:
     def durations(self) -> Ladder:
         """The lengths of Duration."""
         return Ladder(self.settings.beat_res, self.settings.finest, self.first("Duration"))
+
+    @cached_property
+    def pitches(self) -> np.ndarray:
+        """Lowest and highest pitch of each instrument 0..128, int32 (129, 2), and none of ``NONE`` at -1."""
+        told = self.settings
+        table = np.full((DRUMS + 2, 2), told.pitch_range, np.int32)
+        if told.use_pitchdrum_tokens:
+            table[DRUMS] = told.drums_pitch_range
+        table[NONE] = (128, -1)
+        return table
+
+    @property
+    def ids_of_a_note(self) -> int:
+        """Return how many ids a note has, its instrument not counted."""
+        return 1 + self.settings.use_velocities + (not self.has_offs)
+
+    @cached_property
+    def pitch_ids(self) -> np.ndarray:
+        """The ids of a note's pitch, and of its end, for pitched instruments and drums; int64 (2, 2, 128)."""
+        told, table = self.settings, np.full((2, 2, 128), NONE)
+        for end, kind in enumerate(("NoteOn" if self.has_offs else "Pitch", "NoteOff")):
+            low, high = told.pitch_range
+            table[end, :, low : high + 1] = np.arange(self.first(kind), self.first(kind) + high - low + 1)
+        if told.use_pitchdrum_tokens:
+            low, high = told.drums_pitch_range
+            table[:, 1] = NONE
+            for end, kind in enumerate(("DrumOn" if self.has_offs else "PitchDrum", "DrumOff")):
+                table[end, 1, low : high + 1] = np.arange(self.first(kind), self.first(kind) + high - low + 1)
+        return table
 
     @cached_property
     def instrument_of_row(self) -> np.ndarray:

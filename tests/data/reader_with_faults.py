@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from etude.data.parse import PieceReader
 from etude.errors import MidiError
 
 SLEEP_SEC = 60
@@ -28,14 +27,6 @@ class Doomed:
 
     def __call__(self, items, begin):
         return read(items, begin)
-
-
-class SlowPieceReader(PieceReader):
-    """Reads what the reader of ``prepare`` reads, and takes its time."""
-
-    def read(self, one):
-        time.sleep(0.05)
-        return super().read(one)
 
 
 class Reader:

@@ -86,10 +86,6 @@ def test_what_was_removed_is_gone_with_its_folder(tmp_path):
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["thesis.txt"]
 
 
-def test_results_take_less_room_than_they_are_large(tmp_path):
-    assert write(tmp_path, records=[(1, bytes(1_000_000), "")]).stat().st_size < 20_000
-
-
 def test_a_full_disk_is_told_in_one_line_and_keeps_what_was_there(tmp_path):
     write(tmp_path)
     journal = Journal.open(tmp_path, "key")

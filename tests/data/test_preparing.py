@@ -252,7 +252,7 @@ def test_files_that_crash_or_hang_the_reader_are_rejected_and_the_rest_goes_on(s
 @pytest.mark.parametrize(
     ("reader", "reason"),
     [
-        ("OutOfMemory", "needs more memory than one file may take"),
+        ("OutOfMemory", "the reader needed more than 1024 MB of memory"),
         ("Failing", "the reader failed: IndexError: a fault of the reader"),
     ],
 )

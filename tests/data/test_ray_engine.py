@@ -119,7 +119,7 @@ class TestOnACluster:
         local = prepare(tmp_path / "midi", tmp_path / "local", workers=2)
 
         # slow enough that all are at work when the node dies
-        monkeypatch.setattr("etude.data.prepare._READER", "reader_with_faults:SlowPieceReader")
+        monkeypatch.setattr("etude.data.prepare._READER", "slow_reader:SlowPieceReader")
         crews, begin = [], ray_engine._Crew.__init__
         monkeypatch.setattr(ray_engine._Crew, "__init__", lambda *args: crews.append(args[0]) or begin(*args))
         lost, lose = [], ray_engine._Crew._lose

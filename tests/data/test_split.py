@@ -78,3 +78,8 @@ def test_groups_that_stay_keep_their_neighbours_when_the_corpus_grows():
 def test_shares_that_do_not_add_up_are_refused(fractions):
     with pytest.raises(CorpusError, match="add up to 1"):
         split_by_group(["a"], seed=0, fractions=fractions)
+
+
+def test_an_empty_split_takes_from_another_when_train_has_but_one_group():
+    groups = ["all"] * 50 + [f"small {k}" for k in range(5)]
+    assert set(split_by_group(groups, seed=0).values()) == {"train", "valid", "test"}

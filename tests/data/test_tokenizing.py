@@ -48,6 +48,7 @@ class Wide:
     """A tokenizer of more ids than 16 bits hold: an id a note."""
 
     kind, hash, vocab_size, pad_id, end_id = "wide", "f" * 16, 70_000, 69_998, 69_999
+    num_codebooks = 1
 
     def to_json(self):
         return {"kind": self.kind}
@@ -180,7 +181,7 @@ def test_shards_of_other_pieces_are_made_anew(corpus, tokenizer):
 
 
 def test_shards_of_a_read_only_corpus_lie_in_the_cache_of_the_user(corpus, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(etude.data.tokenize, "_can_write", lambda folder: False)
+    monkeypatch.setattr(etude.data.tokenize, "can_write", lambda folder: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     shards = tokenize(corpus, tokenizer)
     assert shards.path == tmp_path / "cache" / "etude" / "tokens" / corpus.content / tokenizer.hash

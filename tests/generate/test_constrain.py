@@ -9,8 +9,13 @@ from etude.tokens import TOKENIZERS, build_tokenizer
 
 
 @pytest.fixture(params=sorted(TOKENIZERS), scope="module")
-def grammar(request):
-    return build_tokenizer(request.param).grammar
+def tokenizer(request):
+    return build_tokenizer(request.param)
+
+
+@pytest.fixture(scope="module")
+def grammar(tokenizer):
+    return tokenizer.grammar
 
 
 def test_tensors_and_tables_agree_on_masks_and_states_along_random_walks(grammar):
@@ -49,10 +54,11 @@ def test_advancing_leaves_the_given_states_as_they_are(grammar):
     assert torch.equal(state_BC, constraint.start(2))
 
 
-def test_a_piece_that_has_ended_has_no_legal_next_id(grammar):
-    constraint = Constraint(grammar)
-    end = int(np.flatnonzero(grammar.legal(grammar.start()))[-1])
-    state_BC = constraint.advance(constraint.start(1), torch.tensor([end]))
+def test_a_piece_that_has_ended_has_no_legal_next_id(tokenizer):
+    constraint = Constraint(tokenizer.grammar)
+    state_BC = constraint.start(1)
+    for _ in range(tokenizer.num_codebooks):
+        state_BC = constraint.advance(state_BC, torch.tensor([tokenizer.end_id]))
     assert not constraint.legal(state_BC).any()
 
 

@@ -1,11 +1,14 @@
 """One way from ticks to seconds and back, and to bars and beats."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from midi_making import table
 
+from etude.music.midi import midi_bytes, read_midi
 from etude.music.score import Score, Tempos, TimeSignatures
 from etude.music.timing import BarMap, TempoMap, bar_starts
 
@@ -112,3 +115,18 @@ def test_the_bars_of_a_score_reach_to_its_last_note():
     score = Score.of([0, 1900], [10, 40], [60, 62])
     assert bar_starts(score).tolist() == [0, 1920]
     assert bar_starts(Score(480)).tolist() == [0]
+
+
+def test_ten_thousand_tempos_are_read_at_once_and_hold_to_a_millisecond():
+    """covers: AP-3"""
+    tick = np.arange(10_000) * 7
+    us_per_quarter = 300_000 + np.arange(10_000) * 7919 % 700_000
+    score = Score.of(
+        tick, [3] * len(tick), [60] * len(tick), ppq=96, tempos=Tempos.of(tick=tick, us_per_quarter=us_per_quarter)
+    )
+    began = time.monotonic()
+    onset_sec = read_midi(midi_bytes(score)).onset_sec
+    # 5 s are allowed; it takes a few hundredths
+    assert time.monotonic() - began < 5
+    by_hand = np.append(0, np.cumsum(us_per_quarter[:-1] * 7 / 96 / 1e6))
+    assert np.abs(onset_sec - by_hand).max() < 1e-3

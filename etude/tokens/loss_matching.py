@@ -1,0 +1,224 @@
+"""Which notes of a decoded piece are which of the piece that was encoded, without asking the tokenizer.
+
+Conventions:
+    ``before`` is the piece, ``after`` what came back. Times of ``after`` are read on the clock that its ids keep:
+    seconds, or quarter notes, which are put on the seconds and ticks of ``before``. A piece may begin elsewhere:
+    silence at its beginning is a ``shift`` of the clock, no error of each note.
+    Two notes are one if their key is the same and they begin within ``TOLERANCE_SEC`` of each other; of several the
+    nearest, where each is the other's nearest.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from etude.music.score import Notes, Score
+
+TOLERANCE_SEC = 0.5
+"""What begins further away is another note."""
+
+_MOST_ROUNDS = 16
+_SAMPLE = 512
+_US = 1_000_000
+_EARLIEST_SEC, _LATEST_SEC = -1e4, 1e6
+DRUMS = 128
+"""The kind of drum notes; 0 to 127 are programs."""
+
+ClockKind = Literal["seconds", "quarters"]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How ticks of ``after`` are read as times of ``before``; ``shift`` is in seconds, or in ticks of ``before``."""
+
+    before: Score
+    after: Score
+    kind: ClockKind
+    shift: float = 0.0
+
+    def sec(self, tick: np.ndarray) -> np.ndarray:
+        """Return seconds of ``before`` at ticks of ``after``, float64."""
+        if self.kind == "seconds":
+            return self.after.tempo_map.tick_to_sec(tick) + self.shift
+        return self.before.tempo_map.tick_to_sec(self.tick(tick))
+
+    def tick(self, tick: np.ndarray) -> np.ndarray:
+        """Return ticks of ``before`` at ticks of ``after``, float64."""
+        if self.kind == "seconds":
+            return self.before.tempo_map.sec_to_fractional_tick(self.sec(tick))
+        return np.asarray(tick, np.float64) * (self.before.ppq / self.after.ppq) + self.shift
+
+    def after_sec(self, sec: float) -> float:
+        """Return seconds of ``after`` at seconds of ``before``."""
+        if self.kind == "seconds":
+            return sec - self.shift
+        tick = self.before.tempo_map.sec_to_fractional_tick(sec) - self.shift
+        return float(self.after.tempo_map.tick_to_sec(tick * (self.after.ppq / self.before.ppq)))
+
+    @property
+    def silence_sec(self) -> float:
+        """Seconds at the beginning of ``before`` that ``after`` has not."""
+        return float(self.shift if self.kind == "seconds" else self.before.tempo_map.tick_to_sec(self.shift))
+
+
+def clock_of(before: Score, after: Score, *, prefer: ClockKind) -> Clock:
+    """Return the clock on which the two pieces lie nearest together; the preferred one if both do."""
+    best, second = (_best_shift(before, after, kind) for kind in (prefer, _other(prefer)))
+    return second[1] if second[0] < 0.9 * best[0] - 1e-4 else best[1]
+
+
+def paired(
+    before_key: np.ndarray,
+    before_sec: np.ndarray,
+    after_key: np.ndarray,
+    after_sec: np.ndarray,
+    *,
+    ranks: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of two tables that are one thing: same key, nearest in time, within the tolerance.
+
+    Args:
+        before_key, after_key: what must be equal, below 2^22, (N,) and (M,).
+        before_sec, after_sec: when.
+        ranks: what orders rows of one key and time, in each table.
+
+    Returns:
+        Rows of the one and of the other, equally long.
+
+    Example:
+        >>> a, b = paired(np.array([60, 60, 62]), np.array([0.0, 1.0, 2.0]), np.array([60, 62]), np.array([0.98, 2.7]))
+        >>> a.tolist(), b.tolist()
+        ([1], [0])
+    """
+    before_rows, before = _in_order(before_key, before_sec, ranks[0])
+    after_rows, after = _in_order(after_key, after_sec, ranks[1])
+    found: list[tuple[np.ndarray, np.ndarray]] = [(before_rows[:0], after_rows[:0])]
+    for _ in range(_MOST_ROUNDS):
+        if not (len(before) and len(after)):
+            break
+        nearest = _nearest(before, after)
+        back = _nearest(after, before)
+        rows = np.flatnonzero((nearest >= 0) & (back[nearest] == np.arange(len(before))))
+        if not len(rows):
+            break
+        matched = nearest[rows]
+        found.append((before_rows[rows], after_rows[matched]))
+        before_rows, before = np.delete(before_rows, rows), np.delete(before, rows)
+        after_rows, after = np.delete(after_rows, matched), np.delete(after, matched)
+    rows, matched = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, matched
+
+
+def nearest_sec(key: np.ndarray, sec: np.ndarray, among_key: np.ndarray, among_sec: np.ndarray) -> np.ndarray:
+    """Return how far the nearest of the same key is, in seconds; infinite beyond the tolerance."""
+    if not (len(key) and len(among_key)):
+        return np.full(len(key), np.inf)
+    codes, among = _codes(key, sec), np.sort(_codes(among_key, among_sec))
+    found = _nearest(codes, among)
+    return np.where(found >= 0, np.abs(among[found] - codes) / _US, np.inf)
+
+
+def same_notes(
+    before: Score, after: Score, before_sec: np.ndarray, after_sec: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of notes that are one, of the same instrument if there is one, else of another.
+
+    Instruments are looked for in turn: the same program, the same family of eight programs, drums or no drums, any.
+    """
+    first, second = np.arange(len(before_sec)), np.arange(len(after_sec))
+    rank, after_rank = _rank(before.notes), _rank(after.notes)
+    kinds, after_kinds = kind_of_notes(before), kind_of_notes(after)
+    found = []
+    for width in (1, 8, DRUMS, 2 * DRUMS):
+        keys = (kinds[first] // width) << 7 | before.notes.pitch[first]
+        after_keys = (after_kinds[second] // width) << 7 | after.notes.pitch[second]
+        rows, matched = paired(
+            keys, before_sec[first], after_keys, after_sec[second], ranks=(rank[first], after_rank[second])
+        )
+        found.append((first[rows], second[matched]))
+        first, second = np.delete(first, rows), np.delete(second, matched)
+        if not (len(first) and len(second)):
+            break
+    rows, matched = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    codes = _codes(after_kinds[matched] << 7 | after.notes.pitch[matched], after_sec[matched])
+    if len(np.unique(codes)) == len(codes):
+        return rows, matched
+    # nothing but their lengths tells notes of one key apart that begin at once now
+    return rows[np.lexsort((rank[rows], codes))], matched[np.lexsort((after_rank[matched], codes))]
+
+
+def kind_of_notes(score: Score) -> np.ndarray:
+    """Return the program of each note, 128 for drums, int64 (N,)."""
+    kinds = np.array([DRUMS if track.is_drum else track.program for track in score.tracks] or [0], np.int64)
+    return kinds[score.notes.track]
+
+
+def _rank(notes: Notes) -> np.ndarray:
+    return notes.duration_tick.astype(np.int64) << 7 | notes.velocity
+
+
+def _other(kind: ClockKind) -> ClockKind:
+    return "quarters" if kind == "seconds" else "seconds"
+
+
+def _best_shift(before: Score, after: Score, kind: ClockKind) -> tuple[float, Clock]:
+    """Return how far notes are from those of their pitch, a mean in seconds, and the clock with the best shift."""
+    clock = Clock(before, after, kind)
+    if not (len(before.notes) and len(after.notes)):
+        return 0.0, clock
+    _, codes = _in_order(after.notes.pitch, clock.sec(after.notes.onset_tick))
+    rows = np.unique(np.linspace(0, len(before.notes) - 1, _SAMPLE).astype(np.int64))
+    pitch = before.notes.pitch[rows]
+    own = before.onset_sec[rows] if kind == "seconds" else before.notes.onset_tick[rows]
+    best = None
+    for shift in (0.0, *_shifts(before, after, clock)):
+        sec = own - shift if kind == "seconds" else before.tempo_map.tick_to_sec(own - shift)
+        query = _codes(pitch, sec)
+        right = np.minimum(np.searchsorted(codes, query), len(codes) - 1)
+        away = np.minimum(np.abs(codes[right] - query), np.abs(codes[np.maximum(right - 1, 0)] - query))
+        cost = float(np.minimum(away / _US, TOLERANCE_SEC).mean())
+        # rounding alone must not look like silence
+        if best is None or cost < 0.5 * best[0] - 1e-4:
+            best = cost, Clock(before, after, kind, shift)
+    return best
+
+
+def _shifts(before: Score, after: Score, clock: Clock) -> list[float]:
+    """Return how much later the first note of ``before`` begins, of all and of those that are no drums."""
+    own = before.onset_sec if clock.kind == "seconds" else before.notes.onset_tick
+    other = (clock.sec if clock.kind == "seconds" else clock.tick)(after.notes.onset_tick)
+    shifts = {float(own[0] - other[0])}
+    pitched, other_pitched = kind_of_notes(before) < DRUMS, kind_of_notes(after) < DRUMS
+    if pitched.any() and other_pitched.any():
+        shifts.add(float(own[pitched.argmax()] - other[other_pitched.argmax()]))
+    return sorted(shifts - {0.0})
+
+
+def _codes(key: np.ndarray, sec: np.ndarray) -> np.ndarray:
+    """Return one number for key and time, so that both are searched at once."""
+    us = (np.clip(sec, _EARLIEST_SEC, _LATEST_SEC) - _EARLIEST_SEC) * _US
+    return np.asarray(key, np.int64) << 41 | np.rint(us).astype(np.int64)
+
+
+def _in_order(key: np.ndarray, sec: np.ndarray, rank: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    codes = _codes(key, sec)
+    rows = np.argsort(codes, kind="stable")
+    ordered = codes[rows]
+    if not (ordered[1:] == ordered[:-1]).any():
+        return rows, ordered
+    if rank is not None:
+        rows = np.lexsort((rank, codes))
+    # equal ones a microsecond apart: as many on the other side then find each their own
+    count = np.arange(len(rows))
+    return rows, np.maximum.accumulate(ordered - count) + count
+
+
+def _nearest(codes: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Return the place of the nearest of ``among``, -1 where none is within the tolerance."""
+    right = np.searchsorted(among, codes)
+    left = np.maximum(right - 1, 0)
+    right = np.minimum(right, len(among) - 1)
+    to_left, to_right = np.abs(among[left] - codes), np.abs(among[right] - codes)
+    is_near = np.minimum(to_left, to_right) <= TOLERANCE_SEC * _US
+    return np.where(is_near, np.where(to_left <= to_right, left, right), -1)

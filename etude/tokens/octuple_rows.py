@@ -1,0 +1,186 @@
+"""The column work of the octuple tokenizer: a score to rows of eight ids, and rows to notes.
+
+Times are positions of a 16th of a quarter note. N is the number of notes, T of rows. No loop runs over notes: while
+they are sorted, a note is one whole number,
+
+    position in the piece (24 bits) | program (8) | pitch (7) | duration id (7) | velocity id (5)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from etude.errors import TokenError
+from etude.music.score import Score, Tempos
+from etude.music.sustain import sustained_end_tick
+from etude.tokens.key_strikes import DRUMS, keys_of, struck_once
+from etude.tokens.octuple_bars import bars_of_onsets, starts_of_bars
+from etude.tokens.octuple_layout import (
+    BAR,
+    BAR_LENGTHS,
+    BARS_IN_SECTION,
+    DEFAULT_TEMPO,
+    DURATION,
+    DURATION_OF,
+    END,
+    FIRST_IDS,
+    HIGHEST_TEMPO_QPM,
+    LONGEST_DURATION,
+    LONGEST_PIECE,
+    LOWEST_TEMPO_QPM,
+    METRE,
+    MOST_SECTIONS,
+    PITCH,
+    POSITION,
+    POSITIONS_PER_QUARTER,
+    PROGRAM,
+    SECTION,
+    SIZES,
+    TEMPO,
+    TEMPOS_PER_OCTAVE,
+    VELOCITY,
+)
+
+_PITCH_OF_KEY = np.arange(DRUMS + 1 << 7, dtype=np.int32)
+"""The pitch id of each key: those of drums have ids of their own."""
+_PITCH_OF_KEY &= 127
+_PITCH_OF_KEY += PITCH
+_PITCH_OF_KEY[DRUMS << 7 :] += 128
+
+
+class Told(NamedTuple):
+    """The notes that rows tell, in order of position, program and pitch, and what had to be mended.
+
+    ``at`` are positions in the piece, ``metre_at`` those where a metre begins; the other columns are values of
+    ids; ``bar_metre`` is the metre from ``metre_at`` on, ``tempo`` that of each note.
+    """
+
+    at: np.ndarray
+    program: np.ndarray
+    pitch: np.ndarray
+    duration: np.ndarray
+    velocity: np.ndarray
+    tempo: np.ndarray
+    metre_at: np.ndarray
+    bar_metre: np.ndarray
+    repairs: dict[str, int]
+
+
+def rows_of_score(score: Score, *, extend_by_pedal: bool) -> np.ndarray:
+    """Return the rows of a score with at least one note, int32 (T, 8).
+
+    Raises:
+        TokenError: a pitch, velocity or time outside MIDI, or a piece too long.
+    """
+    notes, ppq = score.notes, score.ppq
+    bits = int(np.bitwise_or.reduce(notes.pitch | notes.velocity))
+    if not 0 <= bits < 128 or notes.onset_tick[0] < 0:
+        raise TokenError("score: a pitch, velocity or time outside MIDI; etude.music.check.check_score names it")
+    end_tick = np.add(notes.onset_tick, notes.duration_tick, dtype=np.int64)
+    if extend_by_pedal:
+        end_tick = sustained_end_tick(score.controls, end_tick, notes.track if len(score.tracks) > 1 else None)
+    onset, end = positions_of(notes.onset_tick, ppq), positions_of(end_tick, ppq)
+    if onset[-1] >= LONGEST_PIECE:
+        raise TokenError(
+            f"score: {onset[-1] // POSITIONS_PER_QUARTER} quarter notes long, expected at most "
+            f"{LONGEST_PIECE // POSITIONS_PER_QUARTER}; cut it with etude.music.edit.trim"
+        )
+    strikes = struck_once(keys_of(score), onset, end, notes.velocity >> 2)
+    duration = DURATION_OF[np.minimum(strikes.end - strikes.onset, LONGEST_DURATION)]
+    packed = strikes.onset << 27
+    packed |= (strikes.key.astype(np.int32) << 12) | (duration << 5) | strikes.value
+    packed.sort()
+    onset, low = packed >> 27, packed.astype(np.int32)  # which keeps all but the high bits of the onset
+    bar, position, metre = bars_of_onsets(onset, score.time_signatures, ppq)
+    rows = np.empty((len(packed), 8), np.int32)
+    np.add(bar, BAR, out=rows[:, 0], casting="same_kind")
+    np.add(position, POSITION, out=rows[:, 1], casting="same_kind")
+    key = (low >> 12) & 0x7FFF
+    np.add(key >> 7, PROGRAM, out=rows[:, 2])
+    rows[:, 3] = _PITCH_OF_KEY[key]
+    np.add((low >> 5) & 127, DURATION, out=rows[:, 4])
+    np.add(low & 31, VELOCITY, out=rows[:, 5])
+    rows[:, 6] = metre + METRE
+    rows[:, 7] = _tempos_at(onset, score.tempos, ppq) + TEMPO
+    return rows if bar[-1] < BARS_IN_SECTION else _in_sections(rows)
+
+
+def positions_of(tick: np.ndarray, ppq: int) -> np.ndarray:
+    """Return the nearest position of each tick, int64; of two equally near ones the even one."""
+    return np.rint(tick * POSITIONS_PER_QUARTER / ppq).astype(np.int64)
+
+
+def _tempos_at(onset: np.ndarray, tempos: Tempos, ppq: int) -> np.ndarray | int:
+    """Return the tempo id at each onset: that of the last change at its position or before."""
+    if not len(tempos):
+        return DEFAULT_TEMPO
+    at = positions_of(tempos.tick, ppq)
+    tempo = tempo_of(tempos.us_per_quarter)
+    if at[0] <= onset[0] and (len(at) == 1 or (tempo == tempo[0]).all()):
+        return int(tempo[0])
+    return np.append(DEFAULT_TEMPO, tempo)[at.searchsorted(onset, side="right")]
+
+
+def tempo_of(us_per_quarter: np.ndarray) -> np.ndarray:
+    """Return the nearest tempo id, int64, on a scale of twelve steps an octave."""
+    qpm = np.clip(60e6 / np.maximum(us_per_quarter, 1), LOWEST_TEMPO_QPM, HIGHEST_TEMPO_QPM)
+    return np.rint(np.log2(qpm / LOWEST_TEMPO_QPM) * TEMPOS_PER_OCTAVE).astype(np.int64)
+
+
+def _in_sections(rows: np.ndarray) -> np.ndarray:
+    """Count bars in sections of 256, each but the first announced by a row."""
+    section = (rows[:, 0] - BAR) // BARS_IN_SECTION
+    if section[-1] >= MOST_SECTIONS:
+        bars, most = int(rows[-1, 0]) - BAR, MOST_SECTIONS * BARS_IN_SECTION
+        raise TokenError(f"score: {bars} bars long, expected at most {most}; cut it with etude.music.edit.trim")
+    rows[:, 0] -= section * BARS_IN_SECTION
+    result = np.full((len(rows) + int(section[-1]), 8), SECTION, np.int32)
+    result[np.arange(len(rows)) + section] = rows
+    return result
+
+
+def notes_of_rows(rows: np.ndarray) -> Told:
+    """Read any rows of ids as notes.
+
+    Args:
+        rows: whole numbers of the vocabulary, int64 (T, 8).
+    """
+    ends = np.flatnonzero((rows == END).any(axis=1))
+    rows = rows[: ends[0]] if ends.size else rows
+    is_section = (rows == SECTION).all(axis=1)
+    values = rows - FIRST_IDS
+    is_note = ((values >= 0) & (values < SIZES)).all(axis=1)
+    bar, position, program, pitch, duration, velocity, metre, tempo = values[is_note].T
+    bar = bar + BARS_IN_SECTION * np.cumsum(is_section)[is_note]
+    # of rows that contradict each other about a bar or a position, the first holds
+    number, first, which = np.unique(bar, return_index=True, return_inverse=True)
+    metre_of_bar = metre[first]
+    start = starts_of_bars(number, metre_of_bar) if len(number) else number
+    at = start[which] + position
+    order = np.argsort((at << 16) | (program << 8) | pitch, kind="stable")
+    at, program, pitch, tempo = at[order], program[order], pitch[order], tempo[order]
+    in_time = slice(int(at.searchsorted(LONGEST_PIECE)))
+    same_time = np.append(False, at[1:] == at[:-1])[: len(at)]
+    first_tempo = tempo[np.maximum.accumulate(np.where(same_time, 0, np.arange(len(at))))]
+    changes = np.append(True, metre_of_bar[1:] != metre_of_bar[:-1])[: len(number)] & (start < LONGEST_PIECE)
+    sequence = (((bar << 7 | position) << 8 | program) << 7) | (pitch & 127)
+    repairs = {
+        "outside": ~is_note & ~is_section,
+        "out_of_order": sequence[1:] <= sequence[:-1],
+        "beyond_bar": position >= BAR_LENGTHS[metre_of_bar[which]],
+        "other_metre": metre != metre_of_bar[which],
+        "other_tempo": tempo != first_tempo,
+        "other_kit": (program == DRUMS) != (pitch >= 128),
+        "too_late": at >= LONGEST_PIECE,
+    }
+    return Told(
+        at=at[in_time],
+        program=program[in_time],
+        pitch=pitch[in_time] & 127,
+        duration=duration[order][in_time],
+        velocity=velocity[order][in_time],
+        tempo=first_tempo[in_time],
+        metre_at=start[changes],
+        bar_metre=metre_of_bar[changes],
+        repairs={name: int(np.count_nonzero(mended)) for name, mended in repairs.items()},
+    )
