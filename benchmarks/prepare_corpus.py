@@ -6,9 +6,9 @@
 `etude prepare` finds, reads, checks and hashes files, removes duplicates, finds variants, splits and writes the corpus;
 the bare parse only parses, in one process; Aria's `MidiDataset.build_to_file` reads, filters, removes exact duplicates
 and writes lines of JSON. Passes are interleaved and the median counts. Memory is the proportional set size of the
-command and all its processes together, sampled 20 times a second; processor time is that of all of them, with the
-start of Python and of the libraries, except for Aria, from whose time that of a build of one file is taken away,
-because it loads torch. Aria builds every 10th file. The run fails when a file is missing from the ledger.
+command and all its processes together, sampled 20 times a second; processor time is that of all of them. Every command
+also runs on one file alone: "start apart" is without the time that takes, ours and theirs. Aria builds every 10th file.
+The run fails when a file is missing from the ledger.
 """
 
 import argparse
@@ -48,6 +48,12 @@ def prepare_once(folder: Path, out: Path, workers: int, *more: str) -> Measured:
     return Measured(made["seen"], ran.wall_sec, ran.cpu_sec, ran.peak_bytes, made["notes"])
 
 
+_NAMES = (
+    "symusic, bare parse, 1 process",
+    "etude prepare, no near-duplicates",
+    "etude prepare",
+    "Aria, build_to_file",
+)
 _ARIA = """
 import json, sys
 sys.path[:0] = sys.argv[1:3]
@@ -57,19 +63,15 @@ MidiDataset.build_to_file(dir=sys.argv[3], save_path=sys.argv[4], recur=True, ov
 
 
 def aria_once(files: list[str], aria: Path, aria_utils: Path, folder: Path) -> Measured:
-    """Let Aria build every 10th file; the time that a build of one file takes is taken away."""
-    times = []
-    for name, some in (("one", files[:1]), ("some", files[::10])):
-        chosen = Path(tempfile.mkdtemp(prefix=name, dir=folder))
-        for k, file in enumerate(some):
-            (chosen / f"{k}.mid").symlink_to(Path(file).resolve())
-        command = [sys.executable, "-c", _ARIA, aria.resolve(), aria_utils.resolve(), chosen, folder / "aria.jsonl"]
-        with contextlib.chdir(aria):
-            times.append(watched(command))
-    notes = sum(symusic.Score(file).note_num() for file in files[::10][1:])
-    one, some = times
-    seconds = some.wall_sec - one.wall_sec, some.cpu_sec - one.cpu_sec
-    return Measured(len(files[::10]) - 1, *seconds, some.peak_bytes, notes)
+    """Let Aria build a few files."""
+    chosen = Path(tempfile.mkdtemp(dir=folder))
+    for k, file in enumerate(files):
+        (chosen / f"{k}.mid").symlink_to(Path(file).resolve())
+    command = [sys.executable, "-c", _ARIA, aria.resolve(), aria_utils.resolve(), chosen, folder / "aria.jsonl"]
+    with contextlib.chdir(aria):
+        ran = watched(command)
+    notes = sum(symusic.Score(file).note_num() for file in files)
+    return Measured(len(files), ran.wall_sec, ran.cpu_sec, ran.peak_bytes, notes)
 
 
 def parse_once(files: list[str]) -> Measured:
@@ -98,35 +100,53 @@ def main() -> None:
 
     inputs = find_inputs(options.folder)
     files = [one.path for one in inputs]
-    bare, alone, ours = "symusic, bare parse, 1 process", "etude prepare, no near-duplicates", "etude prepare"
-    passes: dict[str, list[Measured]] = {bare: [], alone: [], ours: []}
+    bare, alone, ours, aria = _NAMES
+    passes: dict[str, list[Measured]] = {name: [] for name in _NAMES}
+    starts: dict[str, list[Measured]] = {name: [] for name in _NAMES}
     parse_once(files)  # fills the page cache, not counted
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "one").mkdir()
+        (folder / "one" / "0.mid").symlink_to(Path(files[0]).resolve())
         for number in range(options.passes):
-            out = Path(folder) / str(number)
+            out = folder / str(number)
+            for kept, source in ((starts, folder / "one"), (passes, options.folder)):
+                kept[alone].append(prepare_once(source, out, options.workers, "--no-near-duplicates", "--force"))
+                kept[ours].append(prepare_once(source, out, options.workers, "--force"))
             passes[bare].append(parse_once(files))
-            passes[alone].append(prepare_once(options.folder, out, options.workers, "--no-near-duplicates"))
-            passes[ours].append(prepare_once(options.folder, out, options.workers, "--force"))
             check_ledger(out, [one.name for one in inputs])
         written = sum(file.stat().st_size for file in out.rglob("*"))
         if options.aria:
-            passes["Aria, build_to_file"] = [aria_once(files, options.aria, options.aria_utils, Path(folder))]
+            for kept, some in ((starts, files[:1]), (passes, files[::10])):
+                kept[aria].append(aria_once(some, options.aria, options.aria_utils, folder))
 
-    notes = passes[bare][0].notes
-    print(f"{len(files):,} files, {notes:,} notes; corpus of {written / 1e6:.0f} MB; every file in the ledger")
+    notes = f"{passes[bare][0].notes:,} notes"
+    print(f"{len(files):,} files, {notes}; corpus of {written / 1e6:.0f} MB; every file in the ledger")
     machine = f"Python {platform.python_version()}, symusic {symusic.__version__}, {os.cpu_count()} cores"
     print(f"{machine}, {options.workers} workers")
     print()
-    print("| | files | wall s | files/s of wall | processor ms a file | times ours | peak MB, all processes |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
-    ours_ms = statistics.median(run.cpu_sec / run.files for run in passes[alone]) * 1e3
+    print("| | files | wall s | files/s | start apart | processor ms a file, start apart | times ours | peak MB |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
+    base = per_file(passes[alone], starts[alone])[1]
     for name, runs in passes.items():
+        if not runs:
+            continue
         wall = statistics.median(run.wall_sec for run in runs)
-        cpu_ms = statistics.median(run.cpu_sec / run.files for run in runs) * 1e3
+        wall_apart, cpu_apart = per_file(runs, starts[name])
         peak = max(run.peak_bytes for run in runs) / 1e6
-        count = runs[0].files
-        row = (f"{count:,}", f"{wall:.2f}", f"{count / wall:,.0f}", f"{cpu_ms:.2f}", f"{cpu_ms / ours_ms:.2f}")
-        print(f"| {name} | {' | '.join(row)} | {f'{peak:,.0f}' if peak else '–'} |")
+        row = (f"{runs[0].files:,}", f"{wall:.2f}", f"{runs[0].files / wall:,.0f}", f"{1 / wall_apart:,.0f}")
+        row += (f"{cpu_apart * 1e3:.2f}", f"{cpu_apart / base:.2f}", f"{peak:,.0f}" if peak else "–")
+        print(f"| {name} | {' | '.join(row)} |")
+
+
+def per_file(runs: list[Measured], starts: list[Measured]) -> tuple[float, float]:
+    """Return wall and processor seconds a file, those of a run on one file taken away."""
+    seconds = []
+    for kind in ("wall_sec", "cpu_sec"):
+        start = statistics.median(getattr(run, kind) for run in starts) if starts else 0.0
+        num_files = runs[0].files - (1 if starts else 0)
+        seconds.append((statistics.median(getattr(run, kind) for run in runs) - start) / num_files)
+    return seconds[0], seconds[1]
 
 
 if __name__ == "__main__":

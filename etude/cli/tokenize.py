@@ -3,6 +3,7 @@
 Example:
     etude tokenize corpora/mine --tokenizer performance
     etude tokenize corpora/mine --tokenizer performance --bpe 5000
+    etude tokenize corpora/mine --tokenizer remi --report --out losses.html
 """
 
 import time
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from etude.cli.show import progress_bar, report
+from etude.cli.show import note, progress_bar, report
 
 
 class Within(StrEnum):
@@ -32,6 +33,13 @@ def run(
         int | None, typer.Option(help="learn merges from the training pieces until there are so many ids")
     ] = None,
     within: Annotated[Within, typer.Option(help="what no merge reaches over")] = Within.note,
+    with_report: Annotated[
+        bool, typer.Option("--report", help="measure what the tokenizer loses of the corpus")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="with --report: write a page, such as losses.html")] = None,
+    most: Annotated[
+        int, typer.Option(min=1, help="with --report: measure at most so many pieces, at equal distances")
+    ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
 ) -> None:
     """Turn a corpus into token shards."""
@@ -49,8 +57,12 @@ def run(
             built, learned = learn_bpe(
                 opened, built, vocab_size=bpe, within=within.value, progress=lambda done, total: advance_to(done)
             )
+    said: list[str] = []
     with progress_bar("tokenizing", total=len(opened), unit="pieces") as advance_to:
-        shards = tokenize(opened, built, progress=lambda done, _: advance_to(done))
+        shards = tokenize(opened, built, progress=lambda done, _: advance_to(done), say=said.append)
+    # after the bar, and not before an error, which is one line
+    for line in said:
+        note(line)
     made: dict[str, Any] = {
         "tokenizer": built.kind,
         "hash": built.hash,
@@ -66,6 +78,12 @@ def run(
         lines.append(
             f"{learned}  {built.vocab_size:,} ids; train with data.tokenizer=bpe data.tokenizer.file={learned}"
         )
+    if with_report or out is not None:
+        from etude.cli.tokenize_report import losses_of
+
+        added, more = losses_of(opened, built, name=corpus.resolve().name, most=most, out=out)
+        made |= added
+        lines += more
     report(made, as_json=as_json, lines=lines)
 
 

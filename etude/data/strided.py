@@ -1,6 +1,7 @@
 """Windows of fixed length over the pieces of a split, a stride apart, the prefix of a piece at the head of each.
 
-A piece is read as END, its prefix, its body and END; a prefix is what ``prefix_length`` of its tokenizer says. The
+A piece is read as END, its prefix, its body and END. What its prefix is says ``prefix_length`` of its tokenizer; of
+absolute and relative it is what stands before the notes, START included; others have none. The
 first window begins with that first END. Each next one is the prefix and what follows in the body from the last note
 that begins at most ``stride`` ids after the beginning of the one before, so no window begins inside a note and every
 id is a target. The last one ends with the piece and is filled up with PAD. Only of a stretch longer than a window in
@@ -10,12 +11,23 @@ Dimension key:  B batch   T tokens
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from etude.data.batches import EvalBatch
 from etude.data.shards import Shards
 from etude.errors import TokenError
+from etude.tokens.absolute_layout import START
+from etude.tokens.augment import can_augment_ids
+
+
+def prefix_length(tokenizer: Any, ids: np.ndarray) -> int:
+    """Return how many ids at the beginning of a piece say what it is, before those that tell its notes."""
+    if hasattr(tokenizer, "prefix_length"):
+        return tokenizer.prefix_length(ids)
+    starts = np.flatnonzero(ids == START) if can_augment_ids(tokenizer) else ids[:0]
+    return int(starts[0]) + 1 if len(starts) else 0
 
 
 class StridedWindows:
@@ -82,8 +94,7 @@ class StridedWindows:
     def _piece(self, row: int) -> tuple[np.ndarray, int]:
         """Return END and the ids of a piece, int64, and the length of its prefix."""
         stored = self.shards.ids(row).astype(np.int64)
-        prefix_length = getattr(self.shards.tokenizer, "prefix_length", None)
-        return np.concatenate([stored[-1:], stored]), prefix_length(stored[:-1]) if prefix_length else 0
+        return np.concatenate([stored[-1:], stored]), prefix_length(self.shards.tokenizer, stored[:-1])
 
     def _starts(self, row: int) -> np.ndarray:
         """Return where in the body of a piece windows begin, rising, int64."""

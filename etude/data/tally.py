@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 _MOST_BINS_A_SIDE = 20
-_SHOWN_PERCENT = 99.5
+_SHOWN_PERCENT = 98
 
 
 class Tally:
@@ -39,27 +39,27 @@ class Tally:
         """Return ``count, mean, min, median, max`` of the values, and ``size`` and ``histogram``.
 
         ``size`` has ``median, p95, max`` of the values without their signs; all shares are rounded to the unit. The
-        bins of ``histogram`` have 0 in their middle and hold 199 of 200 values; ``beyond`` counts the others.
+        bins of ``histogram`` have 0 in their middle and hold 98 of 100 values or more; ``beyond`` counts the others.
         """
         count = int(self._counts.sum())
         if not count:
             return {"count": 0}
         sizes = self._counts[self._side :].copy()
         sizes[1:] += self._counts[: self._side][::-1]
-        size = {"median": self._at(sizes, 50), "p95": self._at(sizes, 95), "max": max(-self._low, self._high)}
+        low, high = _rounded(self._low), _rounded(self._high)
         return {
             "count": count,
-            "mean": self._sum / count,
-            "min": self._low,
-            "median": self._at(self._counts, 50) - self._side * self._unit,
-            "max": self._high,
-            "size": size,
+            "mean": _rounded(self._sum / count),
+            "min": low,
+            "median": _rounded(self._at(self._counts, 50) - self._side * self._unit),
+            "max": high,
+            "size": {"median": self._at(sizes, 50), "p95": self._at(sizes, 95), "max": max(-low, high)},
             "histogram": self._histogram(round(self._at(sizes, _SHOWN_PERCENT) / self._unit)),
         }
 
     def _at(self, counts: np.ndarray, percent: float) -> float:
         total = np.cumsum(counts)
-        return float(np.searchsorted(total, total[-1] * percent / 100) * self._unit)
+        return _rounded(float(np.searchsorted(total, total[-1] * percent / 100) * self._unit))
 
     def _histogram(self, reach: int) -> dict[str, Any]:
         width = max(1, -(-2 * reach // (2 * _MOST_BINS_A_SIDE + 1)))
@@ -73,4 +73,14 @@ class Tally:
         edges = (np.arange(-a_side, a_side + 2) - 0.5) * width * self._unit
         counts = shown.reshape(-1, width).sum(axis=1)
         beyond = int(self._counts.sum() - counts.sum())
-        return {"edges": edges.tolist(), "counts": counts.tolist(), "log": False, "beyond": beyond}
+        return {
+            "edges": [_rounded(edge) for edge in edges.tolist()],
+            "counts": counts.tolist(),
+            "log": False,
+            "beyond": beyond,
+        }
+
+
+def _rounded(value: float) -> float:
+    """Leave out digits that are rounding alone."""
+    return round(value, 6)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from etude.data.corpus import Corpus, Piece
-from etude.errors import TokenError
+from etude.errors import TokenError, nearest
 from etude.files import draft_folder, write_json
 from etude.music.score import Score
 
@@ -36,9 +36,15 @@ def write_shards(
     """Encode every piece of a corpus into ``folder``, see ``etude.data.shards`` for the files.
 
     Raises:
-        TokenError: a piece cannot be encoded.
+        TokenError: a piece cannot be encoded, or the tokenizer asks for a label that the corpus does not have.
         EtudeError: the disk is full.
     """
+    missing = [name for name in getattr(tokenizer, "label_names", ()) if name not in corpus.info["labels"]]
+    if missing:
+        raise TokenError(
+            f"{corpus.path}: attribute '{missing[0]}' of tokenizer {tokenizer.kind}: no such label; "
+            f"{nearest(missing[0], corpus.info['labels'])}"
+        )
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 65_535 else "<u4")
     with draft_folder(folder) as draft:
         index: dict[str, list] = {name: [] for name in INDEX_SCHEMA.names}

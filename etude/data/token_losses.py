@@ -14,6 +14,9 @@ from etude.data.distribution import distribution
 from etude.data.rows import scores_of_rows, spread_rows
 from etude.data.tally import Tally
 from etude.errors import TokenError
+from etude.music.edit import trim
+from etude.music.score import Score
+from etude.tokens.loss_matching import Clock
 from etude.tokens.loss_report import Losses, NoteCounts, report
 
 SCHEMA = "etude-token-losses"
@@ -21,6 +24,7 @@ VERSION = 1
 MOST_PIECES = 1000
 
 _MOST_LISTED = 12
+_SHOWN_SEC, _LEAD_SEC = 15.0, 0.1
 
 
 def corpus_losses(
@@ -74,12 +78,27 @@ def corpus_losses(
     }
 
 
-def example_pieces(corpus: Corpus, tokenizer: Any, document: dict[str, Any]) -> Iterator[tuple[dict, Losses]]:
-    """Yield the examples of a document of ``corpus_losses``, each with what was lost of it."""
-    examples = {example["row"]: example for example in document["examples"]}
-    found = dict(scores_of_rows(corpus, np.array(sorted(examples), np.int64)))
-    for row, example in examples.items():
-        yield example, report(tokenizer, found[row])
+def examples(corpus: Corpus, tokenizer: Any, document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the examples of a document of ``corpus_losses``: ``path, why``, and ``before, after`` and ``notes``.
+
+    The Scores are the first seconds from the first note on, as they are and as they come back; ``notes`` are the
+    counts of the whole piece.
+    """
+    wanted = {example["row"]: example for example in document["examples"]}
+    found = dict(scores_of_rows(corpus, np.array(sorted(wanted), np.int64)))
+    for row, example in wanted.items():
+        lost = report(tokenizer, found[row])
+        before, after = _beginnings(lost.clock)
+        yield example | {"before": before, "after": after, "notes": lost.notes._asdict()}
+
+
+def _beginnings(clock: Clock) -> tuple[Score, Score]:
+    first = clock.before.onset_sec[0] if len(clock.before.notes) else 0.0
+    # what is gone at the beginning cannot be shown beside what is there
+    start = max(0.0, float(first) - _LEAD_SEC, clock.silence_sec)
+    end = start + _SHOWN_SEC
+    after_start = max(0.0, clock.after_sec(start))
+    return trim(clock.before, start, end), trim(clock.after, after_start, max(after_start, clock.after_sec(end)))
 
 
 class _Sums:
@@ -137,12 +156,15 @@ class _Sums:
         if not self._pieces:
             return []
         lost, off = (np.array([piece[k] for piece in self._pieces]) for k in (1, 2))
-        middle = np.abs(off - np.median(off)) / max(off.max(), 1e-9) + np.abs(lost - np.median(lost))
-        found = {int(middle.argmin()): "a typical piece"}
+        found = {}
         if lost.max() > 0:
-            found.setdefault(int(lost.argmax()), "the largest share of notes lost")
+            found[int(lost.argmax())] = "the largest share of notes lost"
         if off.max() > 0:
             found.setdefault(int(off.argmax()), "the largest errors of onset")
+        from_middle = np.abs(off - np.median(off)) / max(off.max(), 1e-9) + np.abs(lost - np.median(lost))
+        from_middle[list(found)] = np.inf
+        if np.isfinite(from_middle).any():
+            found = {int(from_middle.argmin()): "a typical piece"} | found
         return [{"row": self._pieces[k][0], "why": why} for k, why in found.items()]
 
     def worst(self) -> list[dict[str, Any]]:

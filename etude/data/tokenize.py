@@ -11,6 +11,7 @@ from etude.data.corpus import Corpus
 from etude.data.lock import writing
 from etude.data.shards import Shards, read_seal
 from etude.data.token_files import write_shards
+from etude.tokens.loss_report import loss_line
 
 
 def tokenize(
@@ -28,7 +29,7 @@ def tokenize(
         corpus: what to tokenize.
         tokenizer: what to tokenize it with.
         progress: called with pieces done and pieces in all.
-        say: called with a line of text when the shards have to be made.
+        say: called with a line of text when the shards have to be made; it tells what the ids leave out.
 
     Raises:
         TokenError: what is there was made by another tokenizer or is damaged, or a piece has no tokens.
@@ -39,7 +40,8 @@ def tokenize(
         with writing(folder, wait=True):
             if not _is_made(folder, corpus):
                 if say:
-                    say(f"tokenizing {len(corpus)} pieces with {tokenizer.kind} {tokenizer.hash}")
+                    made_with = f"{tokenizer.kind} {tokenizer.hash}, which {loss_line(tokenizer)}"
+                    say(f"tokenizing {len(corpus)} pieces with {made_with}")
                 write_shards(folder, corpus, tokenizer, progress)
     return Shards.open(folder, tokenizer, splits=corpus.splits)
 

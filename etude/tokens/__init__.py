@@ -9,6 +9,10 @@ A tokenizer has ``kind, settings, settings_class, vocab, vocab_size, hash, pad_i
     transposes_exactly  whether ``transpose_ids`` equals the encoding of the transposed piece
     measures_spans      whether the measures of parts add up to that of the whole
 
+Compound ids share one vocabulary, in which each codebook has a range of its own. Their grammar reads the steps laid
+end to end, one codebook after the other, END once for each codebook: a mask is for the next codebook of a step, and
+what has been drawn of the step narrows the rest of it.
+
 To add one, write a file here and a line in ``TOKENIZERS``; outside the package ``their.module:Class`` works
 wherever a name does.
 """
@@ -25,10 +29,12 @@ TOKENIZERS = {
     "anticipation": "etude.tokens.anticipation:AnticipationTokenizer",
     "bpe": "etude.tokens.bpe:BpeTokenizer",
     "control": "etude.tokens.control:ControlTokenizer",
+    "midilike": "etude.tokens.midilike:MidiLikeTokenizer",
     "octuple": "etude.tokens.octuple:OctupleTokenizer",
     "performance": "etude.tokens.performance:PerformanceTokenizer",
     "relative": "etude.tokens.relative:RelativeTokenizer",
     "remi": "etude.tokens.remi:RemiTokenizer",
+    "tsd": "etude.tokens.tsd:TsdTokenizer",
 }
 """Names to ``module:Class``; imported when they are used."""
 

@@ -49,6 +49,7 @@ from etude.tokens.absolute_notes import heard, struck
 from etude.tokens.absolute_settings import AbsoluteSettings
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import DRUMS, IdFacts
+from etude.tokens.loss_report import report as report_losses
 from etude.tokens.vocab import Vocab, describe
 
 _DECODED_PPQ = 500
@@ -82,6 +83,7 @@ class AbsoluteTokenizer:
     num_codebooks = 1
     transposes_exactly = True
     measures_spans = False
+    report = report_losses
     note_timing = None
 
     def __init__(self, settings: Settings | None = None) -> None:

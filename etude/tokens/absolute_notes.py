@@ -52,9 +52,9 @@ def heard(score: Score, settings: AbsoluteSettings | RelativeSettings, layout: L
     _refuse_outside_midi(notes)
     is_published = isinstance(settings, AbsoluteSettings) and settings.published
     count = len(notes)
+    has_piano = isinstance(instrument, int) or not instrument.all()
+    turn_tick = _pooled_turns(score, layout) if layout.has_pedal and has_piano else _NO_TURNS
     end_tick = np.add(notes.onset_tick, notes.duration_tick, dtype=np.int64)
-    has_pedal = layout.has_pedal and (isinstance(instrument, int) or not instrument.all())
-    turn_tick = _pooled_turns(score, layout) if has_pedal else _NO_TURNS
     if settings.pedal == "extend" or (settings.pedal == "both" and is_published):
         # as published, a pedal that does not come up ends with the note that begins last
         last_tick = int(end_tick[-1]) if is_published else None
@@ -69,8 +69,9 @@ def heard(score: Score, settings: AbsoluteSettings | RelativeSettings, layout: L
     step, duration, turns, levels = (_published if is_published else _nearest)(onset, length, turn)
     if settings.pedal == "both" and not is_published:
         # on the grid, so that what was decoded is held alike
-        end = held_end(step + duration, turns, int(max((step + duration).max(), turns.max(initial=0))))
-        duration = np.minimum(end - step, LONGEST)
+        end = step + duration
+        last = int(max(end.max(), turns.max(initial=0)))
+        duration = np.minimum(held_end(end, turns, last) - step, LONGEST)
     voice = notes.pitch if isinstance(instrument, int) and not instrument else notes.pitch + 128 * instrument
     return Heard(step, voice, levels[notes.velocity], duration, turns)
 

@@ -46,6 +46,7 @@ from etude.tokens.anticipation_triplets import Told, ids_of_strikes, notes_of_id
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import IdFacts
 from etude.tokens.key_strikes import Strikes, keys_of, struck_once, tracks_of
+from etude.tokens.loss_report import report as report_losses
 from etude.tokens.vocab import Vocab, describe
 
 _DECODED_PPQ = 500
@@ -94,6 +95,7 @@ class AnticipationTokenizer:
     num_codebooks = 1
     transposes_exactly = True
     measures_spans = False
+    report = report_losses
 
     def __init__(self, settings: AnticipationSettings | None = None) -> None:
         """Take settings; by default notes last as long as their keys are held."""

@@ -74,10 +74,7 @@ def _with_rests(
     step: np.ndarray, duration: np.ndarray, note: np.ndarray, last_step: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return events with a REST after every second without one, up to the last event or control."""
-    gap = np.empty(len(step) + 1, np.int32)
-    gap[:1] = step[:1]
-    np.subtract(step[1:], step[:-1], out=gap[1:-1])
-    gap[-1] = last_step - (step[-1] if len(step) else 0)
+    gap = np.diff(step, prepend=np.int32(0), append=np.int32(last_step))
     rests = (np.maximum(gap, 1) - 1) // STEPS_TO_REST
     if not rests.any():
         return step, duration, note

@@ -83,8 +83,8 @@ def augment_ids(
         >>> augment_ids(build_tokenizer("absolute"), np.array([6, 0, 827, 17227, 16776]), settings, seed=1)
         array([    6,     0,   774, 17227, 16776])
     """
-    layout, done = tokenizer.layout, []
-    for number, piece in enumerate(np.split(np.asarray(ids), np.flatnonzero(ids == END) + 1)):
+    layout, done, ids = tokenizer.layout, [], np.asarray(ids)
+    for number, piece in enumerate(np.split(ids, np.flatnonzero(ids == END) + 1)):
         own = (*index, number)
         factor = drawn_factor(settings.tempo_percent, seed=seed, index=own) if settings.tempo_percent else 1.0
         if factor != 1.0 or settings.mix_chords:
@@ -114,10 +114,11 @@ def mix_chords(tokenizer: Any, ids: np.ndarray, *, seed: int, index: tuple[Index
 
 def moved_pitches(ids: np.ndarray, layout: Layout, semitones: int) -> np.ndarray:
     """Return ids with every note moved by semitones, or UNKNOWN where it cannot be; drums stay."""
+    # wide, for ids from shards may be of a kind that holds no negative numbers
     code = ids.astype(np.int64) - layout.note
     is_note = (code >= 0) & (code < layout.drum_code)
     pitch = code // LEVELS % 128 + semitones
-    moved = np.where((pitch >= 0) & (pitch < 128), ids + LEVELS * semitones, UNKNOWN)
+    moved = np.where((pitch >= 0) & (pitch < 128), layout.note + code + LEVELS * semitones, UNKNOWN)
     return np.where(is_note, moved, ids).astype(ids.dtype)
 
 
@@ -189,7 +190,8 @@ def ids_of(events: Events, layout: Layout) -> np.ndarray:
     stop = int(marks_after[0]) + np.cumsum(before + width + marks_after[1:])
     begin = stop - marks_after[1:] - width
     # what is not written further down are segments, or the longest waits
-    ids = np.full(int(stop[-1]), SEGMENT if layout.has_segments else layout.time + LONGEST, np.int64)
+    size = len(events.marks) + int((before + width).sum())
+    ids = np.full(size, SEGMENT if layout.has_segments else layout.time + LONGEST, np.int64)
     ids[begin] = events.first
     if layout.has_segments:
         ids[begin + 1] = layout.time + events.step % SEGMENT_STEPS

@@ -30,6 +30,7 @@ from etude.tokens.bpe_merge import Merger
 from etude.tokens.bpe_settings import BpeSettings, begins_word
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import NO_INSTRUMENT, NO_PITCH, IdFacts
+from etude.tokens.loss_report import report as report_losses
 from etude.tokens.vocab import Vocab, describe
 
 
@@ -55,6 +56,7 @@ class BpeTokenizer:
     settings_class = BpeSettings
     revision = 1
     """Raised when the same settings begin to give other ids."""
+    report = report_losses
 
     def __init__(self, settings: BpeSettings | None = None) -> None:
         """Take settings; the merges have to be those of the base's vocabulary.

@@ -113,17 +113,19 @@ class _Row:
     def merge(self, pair: int) -> None:
         """Make a new id of a pair wherever it stands."""
         left, right, new = int(self._left.values[pair]), int(self._right.values[pair]), len(self._length)
-        head = self._places[self._step.values[pair]][self._begin.values[pair] : self._end.values[pair]]
-        head = head[self._pair_at[head] == pair]
+        # written down in 32 bits, but numpy looks up fastest by its own width
+        head = self._places[self._step.values[pair]][self._begin.values[pair] : self._end.values[pair]].astype(np.intp)
+        head = head[self._pair_at.take(head) == pair]
         if left == right:
             head = every_other(head, int(self._length[left]))
-        middle = head + self._token.dtype.type(self._length[left])
-        end = middle + self._token.dtype.type(self._length[right])
+        middle = head + self._length[left]
+        end = middle + self._length[right]
         self._length = np.append(self._length, self._length[left] + self._length[right])
 
-        token = self._token[head - 1]
-        inside = token >= 0
-        before = head[inside] - self._length[token[inside]].astype(np.int32)
+        token = self._token.take(head - 1)
+        inside = (token >= 0).nonzero()[0]
+        inner = head.take(inside)
+        before = inner - self._length.take(token.take(inside))
         self._take_away(middle)
         self._take_away(before)
         self.forget(pair)
@@ -131,17 +133,20 @@ class _Row:
         self._token[head] = self._token[end - 1] = new
 
         # pairs (x, new) and (new, y); where a new id follows another, the pair is written down with the first
-        x, y = self._token[head[inside] - 1], self._token[end]
-        other, onwards = x != new, y >= 0
-        place = np.concatenate([before[other], head[onwards]])
-        key = np.concatenate([2 * x[other].astype(np.int64), 2 * y[onwards].astype(np.int64) + 1])
+        x, y = self._token.take(inner - 1), self._token.take(end)
+        other, onwards = (x != new).nonzero()[0], (y >= 0).nonzero()[0]
+        place = np.concatenate([before.take(other), head.take(onwards)])
+        key = np.concatenate([x.take(other), y.take(onwards)]).astype(np.int64)
+        key <<= 1
+        key[len(other) :] |= 1
         self._write_down(place, key, lambda key: (np.where(key & 1, new, key >> 1), np.where(key & 1, key >> 1, new)))
 
     def _take_away(self, places: np.ndarray) -> None:
         """Count the pairs at places no longer."""
-        pair = self._pair_at[places]
-        counted = pair >= 0
-        np.subtract.at(self._count.values, pair[counted], self._weight[places[counted]].astype(np.int64))
+        pair = self._pair_at.take(places)
+        counted = (pair >= 0).nonzero()[0]
+        weight = self._weight.take(places.take(counted))
+        np.subtract.at(self._count.values, pair.take(counted), weight.astype(np.int64))
         self._pair_at[places] = _NONE
 
     def _write_down(
@@ -150,7 +155,7 @@ class _Row:
         """Enter pairs that were not there before: where each stands and how often.
 
         Args:
-            place: int32.
+            place: whole numbers.
             key: stands for a pair, negative for none; int64, written over.
             ids_of: from keys to both ids.
         """
@@ -161,13 +166,12 @@ class _Row:
         key <<= bits
         key |= place
         key.sort()
-        place = (key & ((1 << bits) - 1)).astype(np.int32)
+        place = key & ((1 << bits) - 1)
         key >>= bits
-        first = np.flatnonzero(key[1:] != key[:-1]) + 1
-        first = np.concatenate([[0], first])
+        first = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
         length = np.diff(first, append=len(key))
         key = key[first]
-        count = np.add.reduceat(self._weight[place], first, dtype=np.int64)
+        count = np.add.reduceat(self._weight.take(place), first, dtype=np.int64)
         left, right = ids_of(key)
         kept = (key >= 0) & (count >= self._min_count)
         kept[kept] = self._length[left[kept]] + self._length[right[kept]] <= self._longest
@@ -175,7 +179,7 @@ class _Row:
         number[kept] = np.arange(len(self._left), len(self._left) + np.count_nonzero(kept))
         self._pair_at[place] = np.repeat(number, length)
         self._step.extend(np.full(np.count_nonzero(kept), len(self._places)))
-        self._places.append(place[np.repeat(kept, length)])
+        self._places.append(place[np.repeat(kept, length)].astype(np.int32))
         length = length[kept]
         ends = np.cumsum(length)
         for column, values in (

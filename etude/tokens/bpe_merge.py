@@ -15,6 +15,9 @@ from etude.tokens.bpe_learn import every_other
 _NEVER, _LAST = 1 << 30, (1 << 30) + 1
 """Ranks of pairs that nothing merges, and of the last id of a word."""
 
+_EMPTY = -1
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
 
 class Merger:
     """Learned merges, ready to be done.
@@ -111,16 +114,33 @@ class Merger:
 
 
 class _Ranks:
-    """Ranks of keys, found by their place among all keys in order."""
+    """Ranks of keys, in a table of hashes: a key stands at its hash or, if others took it, in a place after it."""
 
     def __init__(self, key: np.ndarray, rank: np.ndarray, *, unknown: int) -> None:
-        order = np.argsort(key)
-        # a last key above all others, so that the place of any key is inside
-        self._key = np.append(key[order], np.iinfo(np.int64).max)
-        self._rank = np.append(rank[order], unknown).astype(np.int32)
-        self._unknown = np.int32(unknown)
+        # mostly empty, so that few keys have to be looked for twice
+        bits = max(10, (8 * len(key)).bit_length())
+        self._shift, self._mask = np.uint64(64 - bits), (1 << bits) - 1
+        self._key = np.full(1 << bits, _EMPTY, np.int64)
+        self._rank = np.full(1 << bits, unknown, np.int32)
+        left, place = np.arange(len(key)), self._hash(key)
+        while len(left):
+            first = np.unique(place, return_index=True)[1]
+            fits = first[self._key[place[first]] == _EMPTY]
+            self._key[place[fits]], self._rank[place[fits]] = key[left[fits]], rank[left[fits]]
+            others = np.delete(np.arange(len(left)), fits)
+            left, place = left[others], (place[others] + 1) & self._mask
 
     def of(self, key: np.ndarray) -> np.ndarray:
         """Return the rank of each key, int32."""
-        found = self._key.searchsorted(key)
-        return np.where(self._key[found] == key, self._rank[found], self._unknown)
+        place = self._hash(key)
+        there, rank = self._key[place], self._rank[place]
+        missed = ((there != key) & (there != _EMPTY)).nonzero()[0]
+        while len(missed):
+            place[missed] = (place[missed] + 1) & self._mask
+            there, rank[missed] = self._key[place[missed]], self._rank[place[missed]]
+            missed = missed[(there != key[missed]) & (there != _EMPTY)]
+        return rank
+
+    def _hash(self, key: np.ndarray) -> np.ndarray:
+        """Return places of keys: the highest bits of a product (Knuth, "The Art of Computer Programming", 6.4)."""
+        return ((key.view(np.uint64) * _GOLDEN) >> self._shift).view(np.int64)

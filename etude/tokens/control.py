@@ -26,6 +26,7 @@ from etude.tokens.control_prefix import Conditions, ControlTokens, grammar_with_
 from etude.tokens.control_settings import ControlSettings
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import IdFacts
+from etude.tokens.loss_report import report as report_losses
 from etude.tokens.note_timing import NO_KEY, NoteTiming
 from etude.tokens.vocab import Vocab, describe
 
@@ -49,6 +50,7 @@ class ControlTokenizer:
     """Raised when the same settings begin to give other ids."""
 
     num_codebooks = 1
+    report = report_losses
 
     def __init__(self, settings: ControlSettings | None = None) -> None:
         """Take settings.
@@ -88,6 +90,11 @@ class ControlTokenizer:
     def loses(self) -> tuple[str, ...]:
         """What ids do not tell: what the base does not."""
         return self.base.loses
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels that a corpus must have for the prefixes of its pieces."""
+        return tuple(one.name for one in self.settings.attributes if not one.thresholds)
 
     @property
     def measures_spans(self) -> bool:

@@ -5,12 +5,14 @@ id, NA where nothing is said; in short order only what is said is written. V is 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from etude.errors import TokenError, nearest
 from etude.tokens.control_settings import NOT_KNOWN, ControlAttribute
 from etude.tokens.grammar import ANY, Grammar
+from etude.tokens.grammar_copying import CopyingGrammar
 
 SEP = "CONTROL_SEP"
 """The name of the id that ends a prefix."""
@@ -143,6 +145,18 @@ def grammar_with_prefix(base: Grammar, tokens: ControlTokens, vocab_size: int) -
     add_cell[ids], add_value[ids] = 0, 0
     add_cell[ids, adds], add_value[ids, adds] = cells, after
     rule[ids] = num_rules
+    tables = {
+        "need_cell": need_cell,
+        "need_low": need_low,
+        "need_high": need_high,
+        "rule": rule,
+        "scale": scale,
+        "cap": cap,
+        "add_cell": add_cell,
+        "add_value": add_value,
+    }
+    if isinstance(base, CopyingGrammar):
+        own = np.arange(cells + 1)
+        tables["source"] = np.vstack([np.column_stack([base.source, np.full(num_rules, cells)]), own])
     initial = np.append(base.initial, _NOTHING).astype(np.int32)
-    tables = (need_cell, need_low, need_high, rule, scale, cap, add_cell, add_value)
-    return Grammar(initial, *(table.astype(np.int32) for table in tables))
+    return replace(base, initial=initial, **{name: table.astype(np.int32) for name, table in tables.items()})

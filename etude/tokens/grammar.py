@@ -13,7 +13,7 @@ Tables and not code, so that one piece of torch (``etude.generate.constrain``) s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -179,7 +179,7 @@ class Grammar:
             >>> brackets.first_illegal([0, 2, 3]), brackets.first_illegal([2, 2])
             (None, 1)
         """
-        return Grammar(initial=self.initial, **merged_tables(self, sequences)) if len(sequences) else self
+        return replace(self, **merged_tables(self, sequences)) if len(sequences) else self
 
     def _step(self, state: np.ndarray, token_id: int) -> None:
         """Advance one state in place; the tables are small, so calls are what costs."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from etude.errors import TokenError
 from etude.tokens.grammar import Grammar, Rule
 
 
@@ -68,10 +67,6 @@ class CopyingGrammar(Grammar):
     def advance(self, state: np.ndarray, ids: np.ndarray | int) -> np.ndarray:
         """Return the states (..., C) after ids (...), legal or not; the given states stay as they are."""
         return super().advance(np.take_along_axis(state, self.source[self.rule[np.asarray(ids)]], -1), ids)
-
-    def merged(self, sequences: Sequence[Sequence[int] | np.ndarray]) -> "Grammar":
-        """Refuse: ids that stand for sequences are for grammars without copies."""
-        raise TokenError("grammar: its ids copy cells, so none can stand for a sequence; merge ids of another scheme")
 
     def _step(self, state: np.ndarray, token_id: int) -> None:
         state[:] = state[self.source[self.rule[token_id]]]

@@ -6,7 +6,8 @@ before. Both are closed under following one another: with (a1, c1, d1) first,
     s -> min(s * a1 * a2, min(c1 * a2, c2 - d1 * a2)) + (d1 * a2 + d2)
 
 and bounds on what stands after the first step are bounds on s, because the step never falls as s rises. So a
-merged id has one interval and one (a, c, d) for each cell, however long its sequence is, and they are exact.
+merged id has one interval and one (a, c, d) for each cell, however long its sequence is, and they are exact. Where
+ids copy cells, s is the value of the cell that the copies lead back to.
 Legend: M merged ids, C cells.
 """
 
@@ -31,10 +32,12 @@ _LARGEST_SCALE = 1 << 15
 
 
 class Steps(NamedTuple):
-    """What M merged ids ask of each cell and do to it, int64 (M, C) each."""
+    """What M merged ids ask of each cell before all steps and do to it by all of them, int64 (M, C) each."""
 
     low: np.ndarray
     high: np.ndarray
+    source: np.ndarray
+    """The cell that each takes its value from."""
     scale: np.ndarray
     cap: np.ndarray
     add: np.ndarray
@@ -45,7 +48,7 @@ def nothing(num_merged: int, num_cells: int) -> Steps:
     low, high, scale, cap, add = (
         np.full((num_merged, num_cells), value, np.int64) for value in (-FREE, FREE, 1, FREE, 0)
     )
-    return Steps(low, high, scale, cap, add)
+    return Steps(low, high, np.tile(np.arange(num_cells), (num_merged, 1)), scale, cap, add)
 
 
 def ask(steps: Steps, rows: np.ndarray, cell: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
@@ -70,8 +73,21 @@ def ask(steps: Steps, rows: np.ndarray, cell: np.ndarray, low: np.ndarray, high:
     never_high = (high <= -FREE) | (scale == 0)
     low_before = np.where(has_low, np.where(never_low, FREE, -(-least // divisor)), -FREE)
     high_before = np.where(has_high, np.where(never_high, -FREE, most // divisor), FREE)
-    steps.low[at] = np.maximum(steps.low[at], low_before)
-    steps.high[at] = np.minimum(steps.high[at], high_before)
+    before = (rows, steps.source[at])
+    steps.low[before] = np.maximum(steps.low[before], low_before)
+    steps.high[before] = np.minimum(steps.high[before], high_before)
+
+
+def copy(steps: Steps, rows: np.ndarray, source: np.ndarray) -> None:
+    """Copy cells of some merged ids, after the steps so far; in place.
+
+    Args:
+        steps: so far.
+        rows: merged ids, each once.
+        source: the cell that each takes its value from, (rows, C).
+    """
+    for table in (steps.source, steps.scale, steps.cap, steps.add):
+        table[rows] = np.take_along_axis(table[rows], source, axis=1)
 
 
 def follow(steps: Steps, rows: np.ndarray, scale: np.ndarray, cap: np.ndarray) -> None:
@@ -96,7 +112,10 @@ def merged_tables(grammar: "Grammar", sequences: Sequence[Sequence[int] | np.nda
     """Return all tables but ``initial`` of a grammar with an id more for each sequence; see ``Grammar.merged``."""
     num_cells = len(grammar.initial)
     rows = max(1, _AT_ONCE // num_cells)
-    parts = [_sparse(_steps_of(grammar, sequences[first : first + rows])) for first in range(0, len(sequences), rows)]
+    parts = [
+        _sparse(_steps_of(grammar, sequences[first : first + rows]), _moves_of(grammar))
+        for first in range(0, len(sequences), rows)
+    ]
     tables: dict[str, np.ndarray] = {}
     for name, padding in (
         ("need_cell", 0),
@@ -106,12 +125,18 @@ def merged_tables(grammar: "Grammar", sequences: Sequence[Sequence[int] | np.nda
         ("add_value", 0),
     ):
         tables[name] = _stacked([getattr(grammar, name), *(part[name] for part in parts)], padding)
-    own = np.stack([grammar.scale, grammar.cap], axis=1)
+    own = np.stack([getattr(grammar, name) for name in _moves_of(grammar)], axis=1)
     moves, which = np.unique(np.concatenate([own, *(part["moves"] for part in parts)]), axis=0, return_inverse=True)
     which = which.reshape(-1)
     tables["rule"] = np.concatenate([which[: len(own)][grammar.rule], which[len(own) :]]).astype(np.int32)
-    tables["scale"], tables["cap"] = np.ascontiguousarray(moves[:, 0]), np.ascontiguousarray(moves[:, 1])
+    for place, name in enumerate(_moves_of(grammar)):
+        tables[name] = np.ascontiguousarray(moves[:, place])
     return tables
+
+
+def _moves_of(grammar: "Grammar") -> tuple[str, ...]:
+    """Return the names of the tables that have a row for each rule; (K, C)."""
+    return ("scale", "cap", "source") if hasattr(grammar, "source") else ("scale", "cap")
 
 
 def _steps_of(grammar: "Grammar", sequences: Sequence[Sequence[int] | np.ndarray]) -> Steps:
@@ -127,6 +152,8 @@ def _steps_of(grammar: "Grammar", sequences: Sequence[Sequence[int] | np.ndarray
         now = ids[rows, place]
         for need in range(low.shape[1]):
             ask(steps, rows, grammar.need_cell[now, need], low[now, need], high[now, need])
+        if hasattr(grammar, "source"):
+            copy(steps, rows, grammar.source[grammar.rule[now]])
         follow(steps, rows, grammar.scale[grammar.rule[now]].astype(np.int64), cap[grammar.rule[now]])
         for effect in range(grammar.add_cell.shape[1]):
             steps.add[rows, grammar.add_cell[now, effect]] += grammar.add_value[now, effect]
@@ -138,13 +165,13 @@ def _unbound(bound: np.ndarray) -> np.ndarray:
     return np.where(np.abs(bound.astype(np.int64)) >= _ANY, np.sign(bound.astype(np.int64)) * FREE, bound)
 
 
-def _sparse(steps: Steps) -> dict[str, np.ndarray]:
-    """Return steps as rows of the tables of a grammar, with ``moves`` (M, 2, C) for scale and cap."""
+def _sparse(steps: Steps, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return steps as rows of the tables of a grammar, with ``moves`` (M, names, C) for those of its rules."""
     low = np.where(steps.low >= FREE >> 1, _ANY, np.maximum(steps.low, -_ANY))
     high = np.where(steps.high <= -FREE >> 1, -_ANY, np.minimum(steps.high, _ANY))
     need_cell, (need_low, need_high) = _picked((low > -_ANY) | (high < _ANY), (low, high), (-_ANY, _ANY))
     add_cell, (add_value,) = _picked(steps.add != 0, (steps.add,), (0,))
-    moves = np.stack([steps.scale, np.minimum(steps.cap, _ANY)], axis=1).astype(np.int32)
+    moves = np.stack([np.minimum(getattr(steps, name), _ANY) for name in names], axis=1).astype(np.int32)
     return {
         "need_cell": need_cell,
         "need_low": need_low,

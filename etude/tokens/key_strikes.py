@@ -9,9 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from etude.music.score import Score, Track
-
-DRUMS = 128
-"""The instrument of drum notes."""
+from etude.tokens.id_facts import DRUMS
 
 
 class Strikes(NamedTuple):

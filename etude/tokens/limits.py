@@ -122,6 +122,8 @@ def limited(grammar: Grammar, facts: IdFacts, limits: Limits) -> Grammar:
     """
     _refuse_unknown(facts, limits)
     narrowed = _without(grammar, _forbidden(facts, limits))
+    if not (facts.starts_note & (narrowed.need_low <= narrowed.need_high).all(1)).any():
+        raise SettingsError("limits: no note is left that a piece may hold; allow more instruments or pitches")
     polyphony = limits.polyphony
     if facts.ends_note.any() and (few := len(limits.pitches())) < 128:
         # no more can sound, and what announces a note has to know it
@@ -144,7 +146,11 @@ def _forbidden(facts: IdFacts, limits: Limits) -> np.ndarray:
     # what ends a note stays legal, so that a prompt with other notes can be continued
     wrong = (facts.pitch >= 0) & (facts.instrument != DRUMS) & ~np.isin(facts.pitch, limits.pitches())
     if limits.instruments:
-        wrong |= (facts.instrument >= 0) & ~np.isin(facts.instrument, limits.instruments)
+        instrument = facts.instrument
+        if not ((instrument >= 0) & (instrument < DRUMS)).any():
+            # only drums have ids of their own: all other notes are the piano's
+            instrument = np.where((instrument < 0) & (facts.pitch >= 0), 0, instrument)
+        wrong |= (instrument >= 0) & ~np.isin(instrument, limits.instruments)
     return wrong & ~facts.ends_note
 
 

@@ -21,9 +21,13 @@ TOLERANCE_SEC = 0.5
 _MOST_ROUNDS = 16
 _SAMPLE = 512
 _US = 1_000_000
+# less is the rounding of a grid, not silence; half a quarter note where quarters are kept
+_LEAST_SILENCE_SEC = 0.03
 _EARLIEST_SEC, _LATEST_SEC = -1e4, 1e6
 DRUMS = 128
 """The kind of drum notes; 0 to 127 are programs."""
+
+_ALL = 2 * DRUMS
 
 ClockKind = Literal["seconds", "quarters"]
 
@@ -65,7 +69,7 @@ class Clock:
 def clock_of(before: Score, after: Score, *, prefer: ClockKind) -> Clock:
     """Return the clock on which the two pieces lie nearest together; the preferred one if both do."""
     best, second = (_best_shift(before, after, kind) for kind in (prefer, _other(prefer)))
-    return second[1] if second[0] < 0.9 * best[0] - 1e-4 else best[1]
+    return second[1] if second[0] < 0.5 * best[0] - 1e-4 else best[1]
 
 
 def paired(
@@ -122,15 +126,12 @@ def nearest_sec(key: np.ndarray, sec: np.ndarray, among_key: np.ndarray, among_s
 def same_notes(
     before: Score, after: Score, before_sec: np.ndarray, after_sec: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of notes that are one, of the same instrument if there is one, else of another.
-
-    Instruments are looked for in turn: the same program, the same family of eight programs, drums or no drums, any.
-    """
+    """Return rows of notes that are one, of the same instrument where instruments are kept, then of any."""
     first, second = np.arange(len(before_sec)), np.arange(len(after_sec))
     rank, after_rank = _rank(before.notes), _rank(after.notes)
     kinds, after_kinds = kind_of_notes(before), kind_of_notes(after)
     found = []
-    for width in (1, 8, DRUMS, 2 * DRUMS):
+    for width in (_kept_width(kinds, after_kinds), _ALL):
         keys = (kinds[first] // width) << 7 | before.notes.pitch[first]
         after_keys = (after_kinds[second] // width) << 7 | after.notes.pitch[second]
         rows, matched = paired(
@@ -152,6 +153,18 @@ def kind_of_notes(score: Score) -> np.ndarray:
     """Return the program of each note, 128 for drums, int64 (N,)."""
     kinds = np.array([DRUMS if track.is_drum else track.program for track in score.tracks] or [0], np.int64)
     return kinds[score.notes.track]
+
+
+def _kept_width(kinds: np.ndarray, after_kinds: np.ndarray) -> int:
+    """Return how many programs have become one: 1, families of 8, all but drums, or all.
+
+    Where instruments are pooled one of them has more notes than it had.
+    """
+    for width in (1, 8, DRUMS):
+        groups, after_groups = (np.bincount(of // width, minlength=DRUMS + 1) for of in (kinds, after_kinds))
+        if (after_groups <= groups).all():
+            return width
+    return _ALL
 
 
 def _rank(notes: Notes) -> np.ndarray:
@@ -178,7 +191,6 @@ def _best_shift(before: Score, after: Score, kind: ClockKind) -> tuple[float, Cl
         right = np.minimum(np.searchsorted(codes, query), len(codes) - 1)
         away = np.minimum(np.abs(codes[right] - query), np.abs(codes[np.maximum(right - 1, 0)] - query))
         cost = float(np.minimum(away / _US, TOLERANCE_SEC).mean())
-        # rounding alone must not look like silence
         if best is None or cost < 0.5 * best[0] - 1e-4:
             best = cost, Clock(before, after, kind, shift)
     return best
@@ -192,7 +204,8 @@ def _shifts(before: Score, after: Score, clock: Clock) -> list[float]:
     pitched, other_pitched = kind_of_notes(before) < DRUMS, kind_of_notes(after) < DRUMS
     if pitched.any() and other_pitched.any():
         shifts.add(float(own[pitched.argmax()] - other[other_pitched.argmax()]))
-    return sorted(shifts - {0.0})
+    least = _LEAST_SILENCE_SEC if clock.kind == "seconds" else before.ppq / 2
+    return sorted(shift for shift in shifts if abs(shift) >= least)
 
 
 def _codes(key: np.ndarray, sec: np.ndarray) -> np.ndarray:

@@ -11,16 +11,15 @@ Conventions:
     A position is a 16th of a quarter note, also of a beat of any other length. Tracks of one program are pooled; a
     pitch struck again while it sounds ends there.
 Lossy in these ways, each bounded:
-    onset and end to half a position, a 32nd of a quarter; then durations are rounded down, exact below 32
-    positions, by less than an eighth of themselves up to 3,952 positions (247 quarters), which is the longest;
-    velocity to 2; tempo to 2.9 % between 16 and 256 quarters a minute, and changed only where notes begin; metre as
-    ``octuple_bars`` says; of notes that strike one pitch of one program at one position the loudest level and the
-    latest end stay.
+    onset and end to half a position, a 32nd of a quarter; then durations above 16 positions are rounded down, by at
+    most a 17th of themselves up to 4,079 positions, and longer ones last 3,952 (247 quarters); velocity to 2; tempo
+    to 2.9 % between 16 and 256 quarters a minute, and changed only where notes begin; metre as ``octuple_bars`` says;
+    of notes that strike one pitch of one program at one position the loudest level and the latest end stay.
 
 Source:
-    Zeng et al. 2021, "MusicBERT: Symbolic Music Understanding with Large-Scale Pre-Training". There bars beyond 256
-    are cut off or moved by chance, a metre that changes within a bar is refused, and bars without notes take the
-    metre of others on the way back, which moves all that follows.
+    Zeng et al. 2021, "MusicBERT: Symbolic Music Understanding with Large-Scale Pre-Training". There notes of one key
+    may overlap, bars beyond the last are cut off or all bars are moved by chance, a change of metre within a bar waits
+    for the end of it, and bars without notes may come back in another metre, which moves all that follows.
 """
 
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import DRUMS, IdFacts
 from etude.tokens.key_strikes import struck_once, tracks_of
+from etude.tokens.loss_report import report as report_losses
 from etude.tokens.octuple_grammar import octuple_grammar
 from etude.tokens.octuple_layout import (
     BAR,
@@ -78,7 +78,7 @@ class OctupleTokenizer:
         >>> tokenizer = OctupleTokenizer()
         >>> score = Score.of([480], [480], [60], [80], ppq=480)
         >>> tokenizer.encode(score)
-        array([[   4,  276,  388,  577,  789,  921,  958, 1222]], dtype=int32)
+        array([[   4,  276,  388,  577,  789,  921,  942, 1222]], dtype=int32)
         >>> " ".join(tokenizer.vocab.words(tokenizer.encode(score)[0]))
         'BAR_0 POSITION_16 PROGRAM_0 PITCH_60 DURATION_16 VELOCITY_20 METRE_4/4 TEMPO_120.8'
         >>> tokenizer.decode(tokenizer.encode(score)).notes.onset_tick
@@ -99,6 +99,7 @@ class OctupleTokenizer:
     num_codebooks = len(CODEBOOKS)
     transposes_exactly = True
     measures_spans = False
+    report = report_losses
 
     def __init__(self, settings: OctupleSettings | None = None) -> None:
         """Take settings; by default notes last as long as their keys are held."""
@@ -179,7 +180,7 @@ class OctupleTokenizer:
         """Return the notes of rows and when the last one ends, in seconds from the first bar.
 
         Example:
-            >>> OctupleTokenizer().measure([[4, 276, 388, 577, 789, 921, 958, 1222]])[0]
+            >>> OctupleTokenizer().measure([[4, 276, 388, 577, 789, 921, 942, 1222]])[0]
             1
         """
         score = self.decode(np.asarray(ids).reshape(-1, self.num_codebooks))

@@ -7,7 +7,7 @@ the tempo stays and programs go on, in the same program pitches rise. So each ro
 
 and the ids of the next row take it apart: each is taken off with its weight, which leaves the part that is lower than
 its own where it is the same, and less than 1 where it has grown. An id then has to be at least what is left. Metre
-and tempo end smaller keys, once as metre + 1 and once as metres - metre, so that two bounds hold them to what they were.
+and tempo end smaller keys, once as metre + 1 and once as metres - metre: two bounds hold them to what they were.
 """
 
 import numpy as np

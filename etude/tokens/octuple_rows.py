@@ -13,7 +13,8 @@ import numpy as np
 from etude.errors import TokenError
 from etude.music.score import Score, Tempos
 from etude.music.sustain import sustained_end_tick
-from etude.tokens.key_strikes import DRUMS, keys_of, struck_once
+from etude.tokens.id_facts import DRUMS
+from etude.tokens.key_strikes import keys_of, struck_once
 from etude.tokens.octuple_bars import bars_of_onsets, starts_of_bars
 from etude.tokens.octuple_layout import (
     BAR,
@@ -107,7 +108,7 @@ def rows_of_score(score: Score, *, extend_by_pedal: bool) -> np.ndarray:
 
 def positions_of(tick: np.ndarray, ppq: int) -> np.ndarray:
     """Return the nearest position of each tick, int64; of two equally near ones the even one."""
-    return np.rint(tick * POSITIONS_PER_QUARTER / ppq).astype(np.int64)
+    return np.rint(tick * float(POSITIONS_PER_QUARTER) / ppq).astype(np.int64)
 
 
 def _tempos_at(onset: np.ndarray, tempos: Tempos, ppq: int) -> np.ndarray | int:
@@ -152,6 +153,7 @@ def notes_of_rows(rows: np.ndarray) -> Told:
     is_note = ((values >= 0) & (values < SIZES)).all(axis=1)
     bar, position, program, pitch, duration, velocity, metre, tempo = values[is_note].T
     bar = bar + BARS_IN_SECTION * np.cumsum(is_section)[is_note]
+    sequence = (((bar << 7 | position) << 8 | program) << 7) | (pitch & 127)
     # of rows that contradict each other about a bar or a position, the first holds
     number, first, which = np.unique(bar, return_index=True, return_inverse=True)
     metre_of_bar = metre[first]
@@ -163,7 +165,6 @@ def notes_of_rows(rows: np.ndarray) -> Told:
     same_time = np.append(False, at[1:] == at[:-1])[: len(at)]
     first_tempo = tempo[np.maximum.accumulate(np.where(same_time, 0, np.arange(len(at))))]
     changes = np.append(True, metre_of_bar[1:] != metre_of_bar[:-1])[: len(number)] & (start < LONGEST_PIECE)
-    sequence = (((bar << 7 | position) << 8 | program) << 7) | (pitch & 127)
     repairs = {
         "outside": ~is_note & ~is_section,
         "out_of_order": sequence[1:] <= sequence[:-1],

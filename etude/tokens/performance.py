@@ -30,6 +30,7 @@ from etude.music.sustain import sustained_end_tick
 from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar, Rule
 from etude.tokens.id_facts import IdFacts
+from etude.tokens.loss_report import report as report_losses
 from etude.tokens.note_timing import NO_KEY, NoteTiming
 from etude.tokens.performance_events import (
     END,
@@ -102,6 +103,7 @@ class PerformanceTokenizer:
     num_codebooks = 1
     transposes_exactly = True
     measures_spans = True
+    report = report_losses
 
     def __init__(self, settings: PerformanceSettings | None = None) -> None:
         """Take settings; by default the pedal extends notes and drums are left out."""

@@ -37,6 +37,7 @@ from etude.music.score import Score
 from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import IdFacts
+from etude.tokens.loss_report import report as report_losses
 from etude.tokens.remi_grammar import grammar_of
 from etude.tokens.remi_grid import grid_of
 from etude.tokens.remi_ids import FORMS, bars_of, ids_of_notes, places_of
@@ -107,6 +108,7 @@ class RemiTokenizer:
     num_codebooks = 1
     transposes_exactly = True
     measures_spans = False
+    report = report_losses
 
     def __init__(self, settings: RemiSettings | None = None) -> None:
         """Take settings; by default what the published encoder writes."""

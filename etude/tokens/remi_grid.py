@@ -8,6 +8,7 @@ are counted from their bar lines, and what is rounded past the end of a bar begi
 hold every bar line exactly.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,18 +48,20 @@ class Grid(NamedTuple):
         return np.repeat(self.metre, np.diff(np.minimum(np.append(self.bar, count), count)))
 
 
-_COMMON = Grid(
-    *(np.array([value], np.int64) for value in (0, METRE_UNITS[COMMON_METRE])),
-    np.array([COMMON_METRE], np.int32),
-    np.zeros(1, np.int64),
-    is_even=True,
-)
+@cache
+def _grid_of_one(metre: int) -> Grid:
+    """Return the bars of a piece in one metre."""
+    length = METRE_UNITS[[metre]]
+    zero = np.zeros(1, np.int64)
+    return Grid(zero, length, np.array([metre], np.int32), zero, not length[0] % UNITS_PER_POSITION)
 
 
 def grid_of(signatures: TimeSignatures | None, ppq: int) -> Grid:
     """Return the bars of a piece; in 4/4 where nothing else is said."""
     if signatures is None or not len(signatures):
-        return _COMMON
+        return _grid_of_one(COMMON_METRE)
+    if len(signatures) == 1 and signatures.tick[0] == 0:
+        return _grid_of_one(metre_id(signatures.numerator[0], signatures.denominator[0]))
     start, metre, bar = [0], [COMMON_METRE], [0]
     for tick, upper, lower in zip(*(column.tolist() for column in signatures.columns().values()), strict=True):
         unit = UNITS_PER_QUARTER * tick / ppq

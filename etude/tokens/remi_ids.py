@@ -90,41 +90,40 @@ def ids_of_notes(
     Returns:
         int32 (T,).
     """
-    bar = key >> _BAR_BIT
-    starts_place = _changes(key >> _PLACE_BIT)
+    starts_place, starts_instrument = _starts(key, _PLACE_BIT), _starts(key, _INSTRUMENT_BIT)
     places = starts_place.nonzero()[0]
-    starts_instrument = None if form.instrument else _changes(key >> _INSTRUMENT_BIT)
-    # where the ids of each note end, bars left out
-    count = np.full(len(key), 2 + form.velocity + form.instrument, np.int64)
-    count += starts_place if not form.position_tempo else starts_place * np.int64(2)
-    if starts_instrument is not None:
-        count += starts_instrument
-    end = count.cumsum()
-    num_bars, per_bar = int(bar[-1]) + 1, 1 + form.metre + form.bar_tempo
-    first_of_bar = bar.searchsorted(np.arange(num_bars))
+    place = key[places] >> _PLACE_BIT
+    bar = place >> 7
+    # how many ids each note is written with
+    count = starts_place.view(np.int8) << np.int8(form.position_tempo)
+    if not form.instrument:
+        count += starts_instrument.view(np.int8)
+    count += np.int8(2 + form.velocity + form.instrument)
+    end = count.astype(np.int64)
     # each bar is written with the end of the bar before it, so the first id of all is spare
-    begin = end[first_of_bar] - count[first_of_bar]
-    begin += np.arange(0, per_bar * num_bars, per_bar)
-    bar += 1
-    bar *= per_bar
-    end += bar
+    per_bar = 1 + form.metre + form.bar_tempo
+    end[places[1:]] += (bar[1:] - bar[:-1]) * per_bar
+    end[0] += (bar[0] + 1) * per_bar
+    end.cumsum(out=end)
+    number = np.arange(int(bar[-1]) + 1)
+    first = bar.searchsorted(number)
+    begin = end[places[first]] - count[places[first]] - (bar[first] + 1 - number) * per_bar
     ids = np.empty(int(end[-1]) + 1, np.int32)
     ids[begin[1:]] = BAR
+    ids[-1] = BAR
     if form.metre:
         ids[begin + 1] = metre + METRE
     if form.bar_tempo:
         ids[begin + 2] = bar_tempo + TEMPO
-    _write_notes(ids, key, end, form)
-    low = (key[places] >> _PLACE_BIT).astype(np.int32) & 127
     at = end[places] - (4 + form.velocity)
     if form.position_tempo:
         ids[at] = tempo + TEMPO
         at -= 1
-    ids[at] = low + POSITION
-    if starts_instrument is not None:
+    ids[at] = (place & 127) + POSITION
+    if not form.instrument:
         rows = starts_instrument.nonzero()[0]
-        ids[end[rows] - (3 + form.velocity)] = ((key[rows] >> _INSTRUMENT_BIT).astype(np.int32) & 255) + INSTRUMENT
-    ids[-1] = BAR
+        ids[end[rows] - (3 + form.velocity)] = (key[rows] >> _INSTRUMENT_BIT & 255) + INSTRUMENT
+    _write_notes(ids, key, end, form)
     return ids[1:]
 
 
@@ -135,33 +134,34 @@ def bars_of(key: np.ndarray) -> np.ndarray:
 
 def places_of(key: np.ndarray) -> np.ndarray:
     """Return the places that have notes, in order, int64."""
-    place = key >> _PLACE_BIT
-    return place[_changes(place)]
+    return key[_starts(key, _PLACE_BIT)] >> _PLACE_BIT
+
+
+def _starts(key: np.ndarray, bit: int) -> np.ndarray:
+    """Return where sorted notes differ from the one before in this bit or a higher one, the first included."""
+    result = np.empty(len(key), bool)
+    result[0] = True
+    np.greater_equal(key[1:] ^ key[:-1], 1 << bit, out=result[1:])
+    return result
 
 
 def _write_notes(ids: np.ndarray, key: np.ndarray, end: np.ndarray, form: Form) -> None:
-    """Write what every note has, backwards from its end."""
+    """Write what every note has, backwards from its end; ``end`` is used up."""
     low = key.astype(np.int32)
-    instrument = low >> _INSTRUMENT_BIT
-    instrument &= 255
-    low ^= _DOWNWARDS
-    at = end
-    if form.velocity:
-        at = end - 1
-        ids[at] = (low & 31) + VELOCITY
-    at = at - 1
-    ids[at] = (low >> _DURATION_BIT & 127) + DURATION
-    at -= 1
     # of instruments only drums have the bit of 128, and theirs are the pitches from 128 on
-    ids[at] = (low >> _PITCH_BIT & 127) + (instrument & 128) + PITCH
+    drum = low >> _INSTRUMENT_BIT
     if form.instrument:
-        at -= 1
-        ids[at] = instrument + INSTRUMENT
-
-
-def _changes(values: np.ndarray) -> np.ndarray:
-    """Return where a value differs from the one before, the first included."""
-    result = np.empty(len(values), bool)
-    result[0] = True
-    np.not_equal(values[1:], values[:-1], out=result[1:])
-    return result
+        ids[end - 3] = (drum & 255) + np.int32(INSTRUMENT)
+    drum &= 128
+    low ^= _DOWNWARDS
+    if form.velocity:
+        end -= 1
+        ids[end] = (low & 31) + np.int32(VELOCITY)
+    end -= 1
+    ids[end] = (low >> _DURATION_BIT & 127) + np.int32(DURATION)
+    end -= 1
+    low >>= _PITCH_BIT
+    low &= 127
+    low += drum
+    low += PITCH
+    ids[end] = low

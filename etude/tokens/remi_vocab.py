@@ -153,7 +153,7 @@ def read_replaced(path: Path | str) -> dict[str, str]:
     for number, (line, old) in enumerate(zip(lines, expected, strict=True), start=1):
         name, _, count = line.rpartition(" ")
         if not name or " " in name or not count.isdecimal():
-            raise FormatError(f"{path}, line {number}: {line:.40!r}, expected a name, a space and a count")
+            raise FormatError(f"{path}, line {number}: '{line:.40}', expected a name, a space and a count")
         if name != old:
             replaced[old] = name
     return replaced

@@ -48,6 +48,7 @@ class Events(NamedTuple):
 class _Notes(NamedTuple):
     onset: np.ndarray
     length: np.ndarray
+    """In ticks, or the number of the length in its ladder; both rise with it."""
     payload: np.ndarray
     instrument: np.ndarray | None
     group: np.ndarray | int
@@ -75,13 +76,16 @@ def events_of(score: Score, layout: Layout) -> Events | None:
     if told.use_sustain_pedals:
         keys += _pedal_keys(score, layout, grid, of_track, notes)
     key = np.concatenate(keys)
-    # notes come by time, so few are out of place
-    key.sort(kind="stable")
+    # notes come by time, so few are out of place, unless their ends come too; equal events are the same
+    key.sort(kind=None if layout.has_offs else "stable")
     return _columns(key, notes, grid, has_rows=told.note_order == "played")
 
 
 def _columns(key: np.ndarray, notes: _Notes, grid: Grid, *, has_rows: bool) -> Events:
-    kind, payload = (key >> _KIND_AT) & 3, key & ((1 << _KIND_AT) - 1)
+    # narrow columns are faster to read; the low half of a key holds kind and payload
+    low = key.astype(np.uint32)
+    kind = ((low >> _KIND_AT) & 3).astype(np.uint8)
+    payload = (low & ((1 << _KIND_AT) - 1)).astype(np.int32)
     if not has_rows:
         instrument = None if notes.instrument is None else ((key >> _GROUP_AT) & 511) - 1
         return Events(key >> _TICK_AT, kind, payload, instrument, grid)
@@ -110,7 +114,7 @@ def _refuse_impossible(score: Score, grid: Grid) -> None:
     bits = int(np.bitwise_or.reduce(notes.pitch | notes.velocity))
     if not 0 <= bits < 128 or notes.onset_tick[0] < 0:
         raise TokenError("score: a pitch, velocity or time outside MIDI; etude.music.check.check_score names it")
-    last = int(np.add(notes.onset_tick, notes.duration_tick, dtype=np.int64).max())
+    last = int(notes.onset_tick[-1]) + int(np.maximum.reduce(notes.duration_tick))
     if (last + 1) * grid.tpq >= LONGEST_TICK * score.ppq:
         quarters = LONGEST_TICK // grid.tpq
         raise TokenError(
@@ -146,8 +150,9 @@ def _notes(score: Score, layout: Layout, grid: Grid, of_track: np.ndarray) -> _N
         onset, length = grid.spans(notes.onset_tick, notes.duration_tick)
         length -= onset
     else:
-        onset, length = grid.on_steps(grid.ticks(notes.onset_tick)), grid.ticks(notes.duration_tick)
-        payload |= layout.durations.nearest(length, grid.step_at(onset)) << LENGTH_AT
+        onset = grid.on_steps(grid.ticks(notes.onset_tick))
+        length = layout.durations.nearest(grid.ticks(notes.duration_tick), grid.step_at(onset))
+        payload |= length << LENGTH_AT
     told_notes = _Notes(onset, length, payload, instrument, 1 if instrument is None else instrument + 1)
     if told.note_order == "played":
         told_notes = _as_played(told_notes, notes, grid)
@@ -173,11 +178,11 @@ def _as_played(told: _Notes, notes: Notes, grid: Grid) -> _Notes:
 
 
 def _without_duplicates(notes: _Notes) -> _Notes:
-    """Keep of equal pitches of an instrument at one tick the shortest, the softest of those."""
+    """Keep of equal pitches of an instrument at one tick the shortest, of those the softest."""
     group = np.broadcast_to(notes.group, notes.onset.shape)
-    low = notes.length << PITCH_AT | notes.payload & ((1 << PITCH_AT) - 1)
-    order = np.lexsort((low, notes.payload >> PITCH_AT, group, notes.onset))
-    keys = [column[order] for column in (notes.onset, group, notes.payload >> PITCH_AT)]
+    pitch = notes.payload >> PITCH_AT
+    order = np.lexsort((notes.payload, notes.length, pitch, group, notes.onset))
+    keys = [column[order] for column in (notes.onset, group, pitch)]
     is_first = np.append(True, np.any([key[1:] != key[:-1] for key in keys], axis=0))
     return _take(notes, order[is_first])
 

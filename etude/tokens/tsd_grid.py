@@ -45,10 +45,13 @@ class Grid:
 
     def ticks(self, score_tick: np.ndarray) -> np.ndarray:
         """Return the nearest ticks, the later of two, of ticks of the Score, int64."""
-        twice = score_tick * np.int64(2 * self.tpq)
-        twice += self.ppq
-        twice //= 2 * self.ppq
-        return twice
+        # half the width is several times the speed
+        most = int(np.maximum.reduce(score_tick, initial=0)) + 1
+        times, width = 2 * self.tpq, np.int32 if 2 * self.tpq * most + self.ppq < 1 << 31 else np.int64
+        twice = np.multiply(score_tick, times, dtype=width)
+        twice += width(self.ppq)
+        twice //= width(2 * self.ppq)
+        return twice.astype(np.int64)
 
     def section(self, tick: np.ndarray) -> np.ndarray:
         """Return the section of each tick."""

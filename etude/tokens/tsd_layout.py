@@ -208,8 +208,8 @@ class Layout:
 
     @cached_property
     def pitch_ids(self) -> np.ndarray:
-        """The ids of a note's pitch, and of its end, for pitched instruments and drums; int64 (2, 2, 128)."""
-        told, table = self.settings, np.full((2, 2, 128), NONE)
+        """The ids of a note's pitch, and of its end, for pitched instruments and drums; int32 (2, 2, 128)."""
+        told, table = self.settings, np.full((2, 2, 128), NONE, np.int32)
         for end, kind in enumerate(("NoteOn" if self.has_offs else "Pitch", "NoteOff")):
             low, high = told.pitch_range
             table[end, :, low : high + 1] = np.arange(self.first(kind), self.first(kind) + high - low + 1)

@@ -118,28 +118,34 @@ def _end_before(events: Events, layout: Layout) -> np.ndarray:
 
 def _write_own(ids: np.ndarray, ends: np.ndarray, events: Events, layout: Layout) -> None:
     """Write what events are, up to their ends."""
-    notes = np.flatnonzero(events.kind == ON)
-    if len(notes) < len(ends):
-        alone = np.flatnonzero(events.kind == ALONE)
-        ids[ends.take(alone) - 1] = events.payload.take(alone) & _ID_MASK
-    at, payload = ends.take(notes), events.payload.take(notes)
+    notes = _rows(events.kind == ON)
+    alone = np.flatnonzero(events.kind == ALONE)
+    ids[ends[alone] - 1] = events.payload[alone] & _ID_MASK
+    at, payload = ends[notes] - 1, events.payload[notes]
     if not layout.has_offs:
-        at -= 1
         ids[at] = ((payload >> LENGTH_AT) & _LENGTH_MASK) + layout.first("Duration")
-    if layout.settings.use_velocities:
         at -= 1
+    if layout.settings.use_velocities:
         ids[at] = (payload & _LEVEL_MASK) + layout.first("Velocity")
-    _write_pitches(ids, at - 1, payload, events, notes, layout.pitch_ids[0])
+        at -= 1
+    _write_pitches(ids, at, events, notes, layout.pitch_ids[0])
     if layout.has_offs:
-        offs = np.flatnonzero(events.kind == OFF)
-        _write_pitches(ids, ends.take(offs) - 1, events.payload.take(offs), events, offs, layout.pitch_ids[1])
+        offs = _rows(events.kind == OFF)
+        _write_pitches(ids, ends[offs] - 1, events, offs, layout.pitch_ids[1])
+
+
+def _rows(is_there: np.ndarray) -> np.ndarray | slice:
+    """Return the rows that are, as a slice where they follow one another: that copies nothing."""
+    rows = np.flatnonzero(is_there)
+    is_run = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+    return slice(int(rows[0]), int(rows[-1]) + 1) if is_run else rows
 
 
 def _write_pitches(
-    ids: np.ndarray, at: np.ndarray, payload: np.ndarray, events: Events, rows: np.ndarray, pitch_ids: np.ndarray
+    ids: np.ndarray, at: np.ndarray, events: Events, rows: np.ndarray | slice, pitch_ids: np.ndarray
 ) -> None:
     """Write ids of pitches; ``pitch_ids`` (2, 128) has a row for drums."""
-    pitch = payload >> PITCH_AT
+    pitch = events.payload[rows] >> PITCH_AT
     if events.instrument is not None:
-        pitch += (events.instrument.take(rows) == DRUMS) * np.int64(128)
+        pitch += (events.instrument[rows] == DRUMS) * np.int32(128)
     ids[at] = pitch_ids.ravel().take(pitch)

@@ -22,7 +22,7 @@ def test_tensors_and_tables_agree_on_masks_and_states_along_random_walks(grammar
     rng = np.random.default_rng(0)
     constraint = Constraint(grammar, "cpu")
     state_BC, table_state = constraint.start(3), grammar.start((3,))
-    for _ in range(300):
+    for _ in range(300 if grammar.vocab_size < 10_000 else 60):
         mask_BV = constraint.legal(state_BC)
         assert mask_BV.dtype == torch.bool
         assert np.array_equal(mask_BV.numpy(), grammar.legal(table_state))

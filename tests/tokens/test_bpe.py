@@ -17,10 +17,10 @@ from etude.tokens.bpe_learn import learn_merges
 from etude.tokens.bpe_words import WordCounts
 
 BASES = sorted(kind for kind in TOKENIZERS if kind not in ("bpe", "control"))
-some = settings(max_examples=25, deadline=None)
+some = settings(max_examples=10, deadline=None)
 
 
-def learned(base, *, within="note", num_merges=60):
+def learned(base, *, within="note", num_merges=40):
     """Return a tokenizer with merges learned from the fixed piece in several keys, or None for several ids a step."""
     if build_tokenizer(base).num_codebooks != 1:
         return None
@@ -66,37 +66,32 @@ def test_every_merged_encoding_is_legal_to_its_end(tokenizer, score):
     assert not tokenizer.grammar.legal(tokenizer.grammar.after(ids)).any()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_mask_is_exactly_that_of_the_base(tokenizer, seed):
+def test_the_mask_is_exactly_that_of_the_base(tokenizer):
     """An id is legal if and only if the ids that it stands for are, one after the other."""
-    rng, base, grammar = np.random.default_rng(seed), tokenizer.base.grammar, tokenizer.grammar
-    merged = np.arange(base.vocab_size, tokenizer.vocab_size)
+    rng, base, grammar = np.random.default_rng(0), tokenizer.base.grammar, tokenizer.grammar
     state, spoken, used = grammar.start(), base.start(), 0
-    for _ in range(120):
+    for _ in range(100):
         legal = grammar.legal(state)
         assert legal[: base.vocab_size].tolist() == base.legal(spoken).tolist()
-        for token_id in merged:
-            assert legal[token_id] == follows(base, spoken, tokenizer.expand([token_id]))
-        choices = np.flatnonzero(legal)
-        if rng.random() < 0.7 and legal[merged].any():
-            choices = choices[choices >= base.vocab_size]
-        choices = choices[choices != tokenizer.end_id]
-        token_id = int(rng.choice(choices))
-        used += token_id >= base.vocab_size
-        state, spoken = grammar.advance(state, token_id), after(base, spoken, tokenizer.expand([token_id]))
+        is_merged = np.arange(tokenizer.vocab_size) >= base.vocab_size
+        for token_id in np.flatnonzero(is_merged):
+            assert legal[token_id] == (spoken_on(base, spoken, tokenizer.expand([token_id])) is not None)
+        legal[tokenizer.end_id] = False
+        # few ids would otherwise be merged ones
+        prefer_merged = rng.random() < 0.7 and (legal & is_merged).any()
+        token_id = int(rng.choice(np.flatnonzero(legal & is_merged if prefer_merged else legal)))
+        used += is_merged[token_id]
+        state = grammar.advance(state, token_id)
+        spoken = spoken_on(base, spoken, tokenizer.expand([token_id]))
     assert used
 
 
-def follows(grammar, state, ids):
+def spoken_on(grammar, state, ids):
+    """Return the state after ids, or None if one of them is not legal."""
     for token_id in ids:
-        if not grammar.legal(state)[token_id]:
-            return False
-        state = grammar.advance(state, int(token_id))
-    return True
-
-
-def after(grammar, state, ids):
-    for token_id in ids:
+        value = state[grammar.need_cell[token_id]]
+        if (value < grammar.need_low[token_id]).any() or (value > grammar.need_high[token_id]).any():
+            return None
         state = grammar.advance(state, int(token_id))
     return state
 
@@ -130,7 +125,11 @@ def test_no_merge_reaches_over_a_note_or_a_bar(base):
 
 
 def test_merges_within_bars_reach_over_notes_but_not_over_bars():
-    tokenizer = learned("remi", within="bar")
+    plain, words = build_tokenizer("bpe", base="remi", within="bar"), WordCounts()
+    tick = np.arange(64) * 240
+    ids = plain.base.encode(Score.of(tick, np.full(64, 240), 60 + tick // 240 % 4, np.full(64, 80), ppq=480))
+    words.add(ids, plain.word_starts(ids))
+    tokenizer = plain.with_merges(learn_merges(words.words(), vocab_size=plain.vocab_size, num_merges=60))
     facts = tokenizer.base.id_facts
     inside = [tokenizer.expand([k])[1:] for k in range(tokenizer.base.vocab_size, tokenizer.vocab_size)]
     assert any(facts.starts_note[ids].any() for ids in inside)

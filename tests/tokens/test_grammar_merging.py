@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etude.tokens.grammar import ANY, Grammar, Rule
+from etude.tokens.grammar_copying import CopyingGrammar, CopyingRule
 
 CELLS = 3
 value = st.integers(0, 3)
@@ -20,7 +21,9 @@ def any_rule(draw, token_id):
         needs.append((cell, -ANY if low is None else low, ANY if high is None else high))
     doubled = draw(st.sets(st.integers(0, CELLS - 1), max_size=2))
     cleared = draw(st.sets(st.integers(0, CELLS - 1), max_size=1)) - doubled
-    return Rule(
+    cell = st.integers(0, CELLS - 1)
+    return CopyingRule(
+        copies=sorted(draw(st.dictionaries(cell, cell, max_size=2)).items()),
         ids=[token_id],
         needs=needs,
         clears=sorted(cleared),
@@ -32,11 +35,12 @@ def any_rule(draw, token_id):
 @st.composite
 def any_grammar(draw):
     rules = [draw(any_rule(token_id)) for token_id in range(draw(st.integers(1, 4)))]
+    kind = draw(st.sampled_from([Grammar, CopyingGrammar]))  # the plain one makes no copies
     # the last id has no rule and is never legal
-    return Grammar.of(vocab_size=len(rules) + 1, initial=[draw(value) for _ in range(CELLS)], rules=rules)
+    return kind.of(vocab_size=len(rules) + 1, initial=[draw(value) for _ in range(CELLS)], rules=rules)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data(), grammar=any_grammar())
 def test_a_merged_id_is_its_sequence(data, grammar):
     ids = st.integers(0, grammar.vocab_size - 1)
