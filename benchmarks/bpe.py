@@ -24,6 +24,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from prepare_scale import Bars  # noqa: E402
 from taking_turns import machine, serve, take_turns  # noqa: E402
 
 from etude.music.midi import read_midi  # noqa: E402
+from etude.music.score import Score  # noqa: E402
+from etude.randomness import generator  # noqa: E402
 from etude.tokens import build_tokenizer  # noqa: E402
 from etude.tokens.bpe import BpeTokenizer  # noqa: E402
 from etude.tokens.bpe_learn import learn_merges  # noqa: E402
@@ -187,6 +190,17 @@ def compare(paths: list[str], options: argparse.Namespace) -> None:
         print(f"| {name} | {' | '.join(told)} |")
 
 
+def varied(score: Score, number: int) -> Score:
+    """Return a made piece in a key and a loudness of its own, so that its bars are not those of other pieces."""
+    draw, pitch, velocity = generator(0, "varied", number), score.notes.pitch, score.notes.velocity
+    semitones, louder = draw.integers(-6, 6), draw.integers(-8, 9, len(pitch))
+    notes = score.notes.replace(
+        pitch=np.clip(pitch + semitones, 0, 127).astype(np.int32),
+        velocity=np.clip(velocity + louder, 1, 127).astype(np.int32),
+    )
+    return replace(score, notes=notes)
+
+
 def scale(folder: Path, options: argparse.Namespace) -> None:
     """Print the table of memory and time as pieces grow."""
     plain: BpeTokenizer = build_tokenizer("bpe", base="remi", within="bar")
@@ -197,7 +211,7 @@ def scale(folder: Path, options: argparse.Namespace) -> None:
     print("| pieces | ids | counting s | memory MB | peak MB | words thinned below |")
     print("|--:|--:|--:|--:|--:|--:|")
     for number in range(1, options.scale + 1):
-        ids = plain.base.encode(bars.piece(number))
+        ids = plain.base.encode(varied(bars.piece(number), number))
         starts = plain.word_starts(ids)
         clock.look()
         counts.add(ids, starts)

@@ -12,6 +12,7 @@ from typing import Any
 
 from etude.data.corpus import Corpus
 from etude.data.lock import writing
+from etude.data.token_files import ids_of_piece
 from etude.data.tokenize import shards_folder
 from etude.errors import SettingsError, TokenError
 from etude.files import write_json
@@ -66,7 +67,7 @@ def _learned(
     words, total = WordCounts(), corpus.splits["split"].to_pylist().count("train")
     for done, piece in enumerate(corpus.pieces("train"), start=1):
         try:
-            ids = base.encode(piece.score)
+            ids = ids_of_piece(base, piece)
         except TokenError as error:
             raise TokenError(f"{corpus.path}: {piece.path}: {error}") from error
         words.add(ids, plain.word_starts(ids))

@@ -62,13 +62,18 @@ def build_tokenizer(kind: str, **settings: Any) -> Any:
 
 
 def tokenizer_from_json(described: dict[str, Any]) -> Any:
-    """Return the tokenizer that ``to_json`` described, made sure that its ids still mean the same.
+    """Return the tokenizer that ``to_json``, or MidiTok, described, made sure that its ids still mean the same.
 
     Raises:
         TokenError: not a description of a tokenizer, or its ids mean something else now.
         SettingsError: a setting is unknown or has a wrong value.
     """
     given = described if isinstance(described, dict) else {}
+    if "tokenization" in given:
+        # the name that MidiTok's files have; the module needs build_tokenizer
+        from etude.tokens.miditok_json import tokenizer_of_miditok
+
+        return tokenizer_of_miditok(given)
     if (given.get("schema"), given.get("version")) != (SCHEMA, VERSION):
         raise TokenError(
             f"tokenizer: schema {given.get('schema')!r}, version {given.get('version')!r}: expected "

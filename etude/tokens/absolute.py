@@ -145,6 +145,10 @@ class AbsoluteTokenizer:
         prefix = self.layout.prefix(_instruments_in(notes.voice), labels)
         return self._ids_of_events(sorted_events(notes, self.layout), prefix)
 
+    def encode_piece(self, piece: Any) -> np.ndarray:
+        """Return the ids of a piece of a corpus, its labels in the prefix; errors as ``encode``."""
+        return self.encode(piece.score, piece.labels)
+
     def decode(self, ids: Sequence[int] | np.ndarray) -> Score:
         """Return the piece that ids tell; any ids of the vocabulary tell one.
 

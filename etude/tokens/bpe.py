@@ -70,6 +70,11 @@ class BpeTokenizer:
             raise SettingsError(
                 f"tokenizer.base.kind = {base.kind!r}: {base.num_codebooks} ids a step; merges need one id a step"
             )
+        if hasattr(base, "drop_conditions"):
+            kind = base.kind
+            raise SettingsError(
+                f"tokenizer.base.kind = {kind!r}: merges would swallow its prefix; make bpe the base of {kind}"
+            )
         self.num_codebooks = 1
         self.transposes_exactly, self.measures_spans = base.transposes_exactly, base.measures_spans
         self.loses: tuple[str, ...] = base.loses
@@ -125,6 +130,11 @@ class BpeTokenizer:
         """
         return self.merge(self.base.encode(score, **given))
 
+    def encode_piece(self, piece: Any) -> np.ndarray:
+        """Return the ids of a piece of a corpus, with what the base writes of it besides its notes."""
+        of_base = getattr(self.base, "encode_piece", None)
+        return self.merge(self.base.encode(piece.score) if of_base is None else of_base(piece))
+
     def decode(self, ids: Sequence[int] | np.ndarray) -> Score:
         """Return the piece that ids tell; any ids of the vocabulary tell one, as the base reads it.
 
@@ -134,6 +144,10 @@ class BpeTokenizer:
         row = np.asarray(ids)
         # the base says what is wrong with anything but a row of whole numbers
         return self.base.decode(self.expand(row) if row.ndim == 1 and row.dtype.kind in "iu" else ids)
+
+    def repairs(self, ids: Sequence[int] | np.ndarray) -> dict[str, int]:
+        """Count what ``decode`` mends, as the base counts it."""
+        return self.base.repairs(self.expand(ids))
 
     def merge(self, ids: np.ndarray) -> np.ndarray:
         """Return ids of the base with all merges done, int32.

@@ -225,12 +225,12 @@ class _Growing:
 
 def _laid_out(words: Words) -> tuple[np.ndarray, np.ndarray]:
     """Return the ids of all words in one row, -1 around each, and how often the word at each place came."""
-    row = np.full(len(words.ids) + len(words.length) + 1, _NONE, np.int32)
-    row[np.arange(1, len(words.ids) + 1) + np.repeat(np.arange(len(words.length)), words.length)] = words.ids
+    inside = np.ones(len(words.ids) + len(words.length) + 1, bool)
+    inside[0] = inside[np.cumsum(words.length + 1)] = False
+    row = np.full(len(inside), _NONE, np.int32)
+    row[inside] = words.ids
     wide = np.int64 if words.count.max(initial=0) >= 1 << 32 else np.uint32
-    weight = np.zeros(len(row), wide)
-    weight[:-1] = np.repeat(words.count.astype(wide), words.length + 1)
-    return row, weight
+    return row, np.repeat(np.append(words.count, 0).astype(wide), np.append(words.length + 1, 1))
 
 
 def every_other(places: np.ndarray, length: int) -> np.ndarray:

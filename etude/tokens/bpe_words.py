@@ -33,7 +33,8 @@ class WordCounts:
     """Counts words, see the module's header.
 
     Args:
-        most_ids: ids kept before rare words are thinned; memory is about 60 bytes for each.
+        most_ids: ids kept before rare words are thinned; counting them and learning from them takes at most about
+            60 bytes for each.
 
     Example:
         >>> counts = WordCounts()
@@ -43,7 +44,7 @@ class WordCounts:
         [(2, 2), (3, 1)]
     """
 
-    def __init__(self, most_ids: int = 1 << 24) -> None:
+    def __init__(self, most_ids: int = 10_000_000) -> None:
         self.threshold = 1
         """The count t below which words have been thinned; 1 while all of them are kept."""
         self._most_ids = most_ids
@@ -68,7 +69,7 @@ class WordCounts:
             self._settle()
 
     def words(self) -> Words:
-        """Return the words so far, in an order that depends on the words alone."""
+        """Return the words so far, in the order in which they first came."""
         self._settle()
         table = self._table
         return Words(table.ids, table.length, table.count)
@@ -89,7 +90,7 @@ class WordCounts:
 
 
 class _Table(NamedTuple):
-    """Words in order of their hashes."""
+    """Words in the order in which they first came."""
 
     hash: np.ndarray
     ids: np.ndarray
@@ -102,28 +103,24 @@ class _Table(NamedTuple):
 
     def with_words(self, ids: np.ndarray, length: np.ndarray) -> "_Table":
         """Return the table with more words, each counted once."""
-        ends = np.cumsum(length)
-        hashed = _hash(ids, ends - length, length)
-        hash_, first, count = np.unique(hashed, return_index=True, return_counts=True)
-        place = np.searchsorted(self.hash, hash_)
-        known = np.zeros(len(hash_), bool)
-        inside = place < len(self.hash)
-        known[inside] = self.hash[place[inside]] == hash_[inside]
-        self.count[place[known]] += count[known]
-        new = first[~known]
-        if not len(new):
+        if not len(length):
             return self
-        ids = _taken(ids, ends - length, length, new)
-        return self.joined(_Table(hash_[~known], ids, length[new], count[~known].astype(np.int64)))
-
-    def joined(self, other: "_Table") -> "_Table":
-        """Return both tables as one; no word is in both."""
-        hash_ = np.concatenate([self.hash, other.hash])
-        order = np.argsort(hash_, kind="stable")
-        length = np.concatenate([self.length, other.length])
-        starts = np.cumsum(length) - length
-        ids = _taken(np.concatenate([self.ids, other.ids]), starts, length, order)
-        return _Table(hash_[order], ids, length[order], np.concatenate([self.count, other.count])[order])
+        hash_, first, count = np.unique(_hash(ids, length), return_index=True, return_counts=True)
+        order = np.argsort(self.hash)
+        place = np.searchsorted(self.hash, hash_, sorter=order)
+        known = np.zeros(len(hash_), bool)
+        inside = place < len(order)
+        known[inside] = self.hash[order[place[inside]]] == hash_[inside]
+        self.count[order[place[known]]] += count[known]
+        new = np.zeros(len(length), bool)
+        new[first[~known]] = True
+        came = np.argsort(first[~known])
+        return _Table(
+            np.concatenate([self.hash, hash_[~known][came]]),
+            np.concatenate([self.ids, ids[np.repeat(new, length)]]),
+            np.concatenate([self.length, length[new]]),
+            np.concatenate([self.count, count[~known][came]]),
+        )
 
     def thinned(self, threshold: int, *, salt: int) -> "_Table":
         """Return the table without some of the words that came less often than ``threshold``."""
@@ -137,22 +134,16 @@ class _Table(NamedTuple):
         )
 
 
-def _taken(ids: np.ndarray, starts: np.ndarray, length: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return some words, end to end."""
-    length = length[which]
-    ends = np.cumsum(length)
-    place = np.arange(ends[-1] if len(ends) else 0)
-    place += np.repeat(starts[which] - (ends - length), length)
-    return ids[place]
-
-
-def _hash(ids: np.ndarray, starts: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Return a hash of 64 bits for each word, none of them empty."""
-    if not len(starts):
-        return np.zeros(0, np.uint64)
+def _hash(ids: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Return a hash of 64 bits for each word, none of them empty: a sum of products of what stands where."""
+    starts = np.cumsum(length) - length
     place = np.arange(len(ids)) - np.repeat(starts, length)
-    mixed = _mixed((place.astype(np.uint64) << np.uint64(32)) | ids.astype(np.uint64))
-    return _mixed(np.add.reduceat(mixed, starts))
+    of_place = _mixed(np.arange(length.max(), dtype=np.uint64)) | np.uint64(1)
+    of_id = _mixed(np.arange(int(ids.max()) + 1, dtype=np.uint64) + np.uint64(1 << 32))
+    scattered = of_place[place]
+    scattered *= of_id[ids]
+    # words of other lengths are other words, whatever they add up to
+    return _mixed(np.add.reduceat(scattered, starts) ^ _mixed(length.astype(np.uint64)))
 
 
 def _mixed(value: np.ndarray) -> np.ndarray:

@@ -6,10 +6,11 @@ from typing import Any
 
 from etude.errors import SettingsError, TokenError
 from etude.tokens import tokenizer_from_json
+from etude.tokens.miditok_json import is_miditok, tokenizer_of_miditok
 
 
 def tokenizer_of_file(path: Path) -> Any:
-    """Return the tokenizer that a ``tokenizer.json`` describes.
+    """Return the tokenizer that a ``tokenizer.json`` describes, be it ours or MidiTok's.
 
     Raises:
         SettingsError: there is no such file, or a setting in it is unknown or has a wrong value.
@@ -22,6 +23,6 @@ def tokenizer_of_file(path: Path) -> Any:
     except ValueError as error:
         raise TokenError(f"{path}: not JSON ({error}); expected the tokenizer.json of a tokenizer") from None
     try:
-        return tokenizer_from_json(described)
+        return tokenizer_of_miditok(described) if is_miditok(described) else tokenizer_from_json(described)
     except (SettingsError, TokenError) as error:
         raise type(error)(f"{path}: {error}") from None

@@ -8,7 +8,7 @@ Conventions:
     nearest, where each is the other's nearest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,10 +19,13 @@ TOLERANCE_SEC = 0.5
 """What begins further away is another note."""
 
 _MOST_ROUNDS = 16
+_MOST_SHIFTS = 8
 _SAMPLE = 512
 _US = 1_000_000
+# notes that lie so near on average need no shift, and so near no other clock
+_NEAR_SEC, _FAR_SEC = 0.005, 0.02
 # less is the rounding of a grid, not silence; half a quarter note where quarters are kept
-_LEAST_SILENCE_SEC = 0.03
+_LEAST_SILENCE_SEC = 0.005
 _EARLIEST_SEC, _LATEST_SEC = -1e4, 1e6
 DRUMS = 128
 """The kind of drum notes; 0 to 127 are programs."""
@@ -69,7 +72,20 @@ class Clock:
 def clock_of(before: Score, after: Score, *, prefer: ClockKind) -> Clock:
     """Return the clock on which the two pieces lie nearest together; the preferred one if both do."""
     best, second = (_best_shift(before, after, kind) for kind in (prefer, _other(prefer)))
-    return second[1] if second[0] < 0.5 * best[0] - 1e-4 else best[1]
+    return second[1] if best[0] > _FAR_SEC and second[0] < 0.5 * best[0] else best[1]
+
+
+def settled(clock: Clock, rows: np.ndarray, matched: np.ndarray) -> Clock:
+    """Return a clock whose shift leaves as much error on either side, once it is known which notes are one.
+
+    The first note alone tells a shift only as well as it was rounded itself.
+    """
+    tick = clock.after.notes.onset_tick[matched]
+    if clock.kind == "seconds":
+        errors = clock.sec(tick) - clock.before.onset_sec[rows]
+    else:
+        errors = clock.tick(tick) - clock.before.notes.onset_tick[rows]
+    return replace(clock, shift=clock.shift - float(np.percentile(errors, (2.5, 97.5)).mean()))
 
 
 def paired(
@@ -180,32 +196,31 @@ def _best_shift(before: Score, after: Score, kind: ClockKind) -> tuple[float, Cl
     clock = Clock(before, after, kind)
     if not (len(before.notes) and len(after.notes)):
         return 0.0, clock
-    _, codes = _in_order(after.notes.pitch, clock.sec(after.notes.onset_tick))
-    rows = np.unique(np.linspace(0, len(before.notes) - 1, _SAMPLE).astype(np.int64))
-    pitch = before.notes.pitch[rows]
-    own = before.onset_sec[rows] if kind == "seconds" else before.notes.onset_tick[rows]
+    # whatever comes back was there, but not the other way round
+    _, codes = _in_order(before.notes.pitch, before.onset_sec)
+    rows = np.unique(np.linspace(0, len(after.notes) - 1, _SAMPLE).astype(np.int64))
+    pitch, tick = after.notes.pitch[rows], after.notes.onset_tick[rows]
     best = None
     for shift in (0.0, *_shifts(before, after, clock)):
-        sec = own - shift if kind == "seconds" else before.tempo_map.tick_to_sec(own - shift)
-        query = _codes(pitch, sec)
+        if best is not None and best[0] < _NEAR_SEC:
+            break
+        shifted = Clock(before, after, kind, shift)
+        query = _codes(pitch, shifted.sec(tick))
         right = np.minimum(np.searchsorted(codes, query), len(codes) - 1)
         away = np.minimum(np.abs(codes[right] - query), np.abs(codes[np.maximum(right - 1, 0)] - query))
         cost = float(np.minimum(away / _US, TOLERANCE_SEC).mean())
         if best is None or cost < 0.5 * best[0] - 1e-4:
-            best = cost, Clock(before, after, kind, shift)
+            best = cost, shifted
     return best
 
 
 def _shifts(before: Score, after: Score, clock: Clock) -> list[float]:
-    """Return how much later the first note of ``before`` begins, of all and of those that are no drums."""
+    """Return how much later notes of ``before`` begin that may be the first of ``after``."""
     own = before.onset_sec if clock.kind == "seconds" else before.notes.onset_tick
-    other = (clock.sec if clock.kind == "seconds" else clock.tick)(after.notes.onset_tick)
-    shifts = {float(own[0] - other[0])}
-    pitched, other_pitched = kind_of_notes(before) < DRUMS, kind_of_notes(after) < DRUMS
-    if pitched.any() and other_pitched.any():
-        shifts.add(float(own[pitched.argmax()] - other[other_pitched.argmax()]))
+    other = (clock.sec if clock.kind == "seconds" else clock.tick)(after.notes.onset_tick[:1])
+    rows = np.flatnonzero(before.notes.pitch == after.notes.pitch[0])[:_MOST_SHIFTS]
     least = _LEAST_SILENCE_SEC if clock.kind == "seconds" else before.ppq / 2
-    return sorted(shift for shift in shifts if abs(shift) >= least)
+    return sorted({float(shift) for shift in own[rows] - other if abs(shift) >= least}, key=abs)
 
 
 def _codes(key: np.ndarray, sec: np.ndarray) -> np.ndarray:

@@ -20,7 +20,16 @@ import numpy as np
 from etude.music.overlaps import next_strike_tick
 from etude.music.score import Score
 from etude.music.sustain import sustained_end_tick
-from etude.tokens.loss_matching import DRUMS, Clock, ClockKind, clock_of, kind_of_notes, nearest_sec, same_notes
+from etude.tokens.loss_matching import (
+    DRUMS,
+    Clock,
+    ClockKind,
+    clock_of,
+    kind_of_notes,
+    nearest_sec,
+    same_notes,
+    settled,
+)
 from etude.tokens.loss_tables import Kept, kept_rows, presses, tempo_error
 
 DOUBLED_SEC = 0.05
@@ -157,9 +166,11 @@ def compare(before: Score, after: Score, *, loses: tuple[str, ...] = (), prefer:
         prefer: the clock, where notes are equally near on both.
     """
     clock = clock_of(before, after, prefer=prefer)
-    after_tick = after.notes.onset_tick
-    onset_sec = clock.sec(after_tick)
+    onset_sec = clock.sec(after.notes.onset_tick)
     rows, matched = same_notes(before, after, before.onset_sec, onset_sec)
+    if clock.shift and len(rows):
+        clock = settled(clock, rows, matched)
+        onset_sec = clock.sec(after.notes.onset_tick)
     errors, ends = _errors(clock, rows, matched, onset_sec)
     return Losses(
         loses=loses,

@@ -9,8 +9,8 @@ Grammar:
 Conventions:
     Those of ``tsd``. Notes of one pitch and instrument that overlap are kept; the first to begin ends first.
 Lossy in these ways, each bounded:
-    those of ``tsd``, except that lengths have no limit: an end is told to half a step of the bar that it is in;
-    overlapping notes of one pitch exchange their ends where one lies within the other.
+    those of ``tsd``, except that lengths have no limit: they are told to one step, at least one. Of notes of one pitch
+    and instrument of which one lies within the other the ends are exchanged.
 
 Source:
     Oore et al. 2018, "This Time with Feeling"; Fradet et al. 2021, "MidiTok". With ``note_order="played"`` ids

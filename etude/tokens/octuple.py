@@ -51,7 +51,8 @@ from etude.tokens.octuple_layout import (
     TEMPOS_QPM,
     names,
 )
-from etude.tokens.octuple_rows import Told, notes_of_rows, rows_of_score
+from etude.tokens.octuple_notes import Told, notes_of_rows, repairs_of_rows
+from etude.tokens.octuple_rows import rows_of_score
 from etude.tokens.vocab import Vocab, describe
 
 _DECODED_PPQ = 480
@@ -146,8 +147,8 @@ class OctupleTokenizer:
         """Return the piece that rows tell; any ids of the vocabulary tell one.
 
         A row with END in it ends the piece; rows with an id from another codebook mean nothing. Rows may come in any
-        order. Of rows that disagree about the metre of a bar or the tempo of a position, the first holds. A note
-        whose key is struck again ends there.
+        order. Of rows that disagree about the metre of a bar or the tempo of a position, the first one in order of
+        position, program and pitch holds. A note whose key is struck again ends there.
 
         Args:
             ids: 0..1236, (T, 8).
@@ -159,14 +160,13 @@ class OctupleTokenizer:
             TokenError: not rows of eight whole numbers in 0..1236.
         """
         told = notes_of_rows(_rows(ids))
-        metres = np.array(METRES)[told.bar_metre]
+        metres = np.array(METRES, np.int32)[told.metre]
         return Score(
             ppq=_DECODED_PPQ,
             **_notes_and_tracks(told),
             tempos=_tempos(told),
             time_signatures=TimeSignatures(
-                # the first metre holds from the beginning
-                tick=np.append(0, told.metre_at[1:])[: len(metres)] * _TICKS_PER_POSITION,
+                tick=(told.metre_at * _TICKS_PER_POSITION).astype(np.int32),
                 numerator=metres[:, 0],
                 denominator=metres[:, 1],
             ),
@@ -174,7 +174,7 @@ class OctupleTokenizer:
 
     def repairs(self, ids: Sequence[Sequence[int]] | np.ndarray) -> dict[str, int]:
         """Count the rows that ``decode`` mends; all zero for a legal piece that has ended."""
-        return notes_of_rows(_rows(ids)).repairs
+        return repairs_of_rows(_rows(ids))
 
     def measure(self, ids: np.ndarray) -> tuple[int, float]:
         """Return the notes of rows and when the last one ends, in seconds from the first bar.
@@ -232,14 +232,13 @@ def _tempos(told: Told) -> Tempos:
 def _rows(ids: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
     rows = np.asarray(ids)
     if not rows.size and rows.ndim <= 2:
-        return np.empty((0, len(CODEBOOKS)), np.int64)
+        return np.empty((0, len(CODEBOOKS)), np.int32)
     if rows.ndim != 2 or rows.shape[1] != len(CODEBOOKS) or rows.dtype.kind not in "iu":
         raise TokenError(f"ids: expected rows of 8 whole numbers, got {rows.dtype} of shape {rows.shape}")
-    wrong = np.argwhere((rows < 0) | (rows >= len(VOCAB)))
-    if wrong.size:
-        row, place = wrong[0].tolist()
+    if rows.min() < 0 or rows.max() >= len(VOCAB):
+        row, place = np.argwhere((rows < 0) | (rows >= len(VOCAB)))[0].tolist()
         raise TokenError(
             f"ids[{row}, {place}] = {rows[row, place]}: expected 0..{len(VOCAB) - 1}; "
             f"ids need the tokenizer that made them"
         )
-    return rows.astype(np.int64)
+    return rows.astype(np.int32, copy=False)

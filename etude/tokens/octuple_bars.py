@@ -71,7 +71,7 @@ def starts_of_bars(number: np.ndarray, metre: np.ndarray) -> np.ndarray:
     """
     length = BAR_LENGTHS[metre]
     steps = length.copy()
-    steps[0] *= number[0]
+    steps[:1] *= number[:1]
     np.multiply(length[:-1], np.diff(number), out=steps[1:])
     return np.cumsum(steps)
 

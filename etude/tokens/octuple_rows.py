@@ -1,12 +1,10 @@
-"""The column work of the octuple tokenizer: a score to rows of eight ids, and rows to notes.
+"""The column work of the octuple tokenizer, one way: a score to rows of eight ids; ``octuple_notes`` is the way back.
 
 Times are positions of a 16th of a quarter note. N is the number of notes, T of rows. No loop runs over notes: while
 they are sorted, a note is one whole number,
 
     position in the piece (24 bits) | program (8) | pitch (7) | duration id (7) | velocity id (5)
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,16 +13,13 @@ from etude.music.score import Score, Tempos
 from etude.music.sustain import sustained_end_tick
 from etude.tokens.id_facts import DRUMS
 from etude.tokens.key_strikes import keys_of, struck_once
-from etude.tokens.octuple_bars import bars_of_onsets, starts_of_bars
+from etude.tokens.octuple_bars import bars_of_onsets
 from etude.tokens.octuple_layout import (
     BAR,
-    BAR_LENGTHS,
     BARS_IN_SECTION,
     DEFAULT_TEMPO,
     DURATION,
     DURATION_OF,
-    END,
-    FIRST_IDS,
     HIGHEST_TEMPO_QPM,
     LONGEST_DURATION,
     LONGEST_PIECE,
@@ -36,7 +31,6 @@ from etude.tokens.octuple_layout import (
     POSITIONS_PER_QUARTER,
     PROGRAM,
     SECTION,
-    SIZES,
     TEMPO,
     TEMPOS_PER_OCTAVE,
     VELOCITY,
@@ -47,24 +41,6 @@ _PITCH_OF_KEY = np.arange(DRUMS + 1 << 7, dtype=np.int32)
 _PITCH_OF_KEY &= 127
 _PITCH_OF_KEY += PITCH
 _PITCH_OF_KEY[DRUMS << 7 :] += 128
-
-
-class Told(NamedTuple):
-    """The notes that rows tell, in order of position, program and pitch, and what had to be mended.
-
-    ``at`` are positions in the piece, ``metre_at`` those where a metre begins; the other columns are values of
-    ids; ``bar_metre`` is the metre from ``metre_at`` on, ``tempo`` that of each note.
-    """
-
-    at: np.ndarray
-    program: np.ndarray
-    pitch: np.ndarray
-    duration: np.ndarray
-    velocity: np.ndarray
-    tempo: np.ndarray
-    metre_at: np.ndarray
-    bar_metre: np.ndarray
-    repairs: dict[str, int]
 
 
 def rows_of_score(score: Score, *, extend_by_pedal: bool) -> np.ndarray:
@@ -138,50 +114,3 @@ def _in_sections(rows: np.ndarray) -> np.ndarray:
     result = np.full((len(rows) + int(section[-1]), 8), SECTION, np.int32)
     result[np.arange(len(rows)) + section] = rows
     return result
-
-
-def notes_of_rows(rows: np.ndarray) -> Told:
-    """Read any rows of ids as notes.
-
-    Args:
-        rows: whole numbers of the vocabulary, int64 (T, 8).
-    """
-    ends = np.flatnonzero((rows == END).any(axis=1))
-    rows = rows[: ends[0]] if ends.size else rows
-    is_section = (rows == SECTION).all(axis=1)
-    values = rows - FIRST_IDS
-    is_note = ((values >= 0) & (values < SIZES)).all(axis=1)
-    bar, position, program, pitch, duration, velocity, metre, tempo = values[is_note].T
-    bar = bar + BARS_IN_SECTION * np.cumsum(is_section)[is_note]
-    sequence = (((bar << 7 | position) << 8 | program) << 7) | (pitch & 127)
-    # of rows that contradict each other about a bar or a position, the first holds
-    number, first, which = np.unique(bar, return_index=True, return_inverse=True)
-    metre_of_bar = metre[first]
-    start = starts_of_bars(number, metre_of_bar) if len(number) else number
-    at = start[which] + position
-    order = np.argsort((at << 16) | (program << 8) | pitch, kind="stable")
-    at, program, pitch, tempo = at[order], program[order], pitch[order], tempo[order]
-    in_time = slice(int(at.searchsorted(LONGEST_PIECE)))
-    same_time = np.append(False, at[1:] == at[:-1])[: len(at)]
-    first_tempo = tempo[np.maximum.accumulate(np.where(same_time, 0, np.arange(len(at))))]
-    changes = np.append(True, metre_of_bar[1:] != metre_of_bar[:-1])[: len(number)] & (start < LONGEST_PIECE)
-    repairs = {
-        "outside": ~is_note & ~is_section,
-        "out_of_order": sequence[1:] <= sequence[:-1],
-        "beyond_bar": position >= BAR_LENGTHS[metre_of_bar[which]],
-        "other_metre": metre != metre_of_bar[which],
-        "other_tempo": tempo != first_tempo,
-        "other_kit": (program == DRUMS) != (pitch >= 128),
-        "too_late": at >= LONGEST_PIECE,
-    }
-    return Told(
-        at=at[in_time],
-        program=program[in_time],
-        pitch=pitch[in_time] & 127,
-        duration=duration[order][in_time],
-        velocity=velocity[order][in_time],
-        tempo=first_tempo[in_time],
-        metre_at=start[changes],
-        bar_metre=metre_of_bar[changes],
-        repairs={name: int(np.count_nonzero(mended)) for name, mended in repairs.items()},
-    )

@@ -10,10 +10,11 @@ Conventions:
     A length is beats.steps.steps-a-beat: 1.4.8 is a beat and four eighths of one; the beat is the lower number of
     the time signature. Without ``use_programs`` all tracks are one, drums kept apart by their ids. A signature waits
     for the next bar line. A rest begins when the last note has ended. END is MidiTok's EOS.
-Lossy in these ways, each bounded:
-    onset to half a step (an eighth of a beat has 0.5 steps of 1/8), in bars of other beats than the piece's shortest
-    to a step; length to half a step of its size, at most 12 beats; velocity to 2; tempo to half a level;
-    notes outside ``pitch_range`` and signatures outside ``time_signature_range`` are left out.
+Lossy in these ways, each bounded (a step is an eighth of a beat):
+    onset to half a step, where metres with shorter beats occur to three quarters of one; length to half a step up to
+    4 beats, to one and a half up to 12, and no longer than 12; velocity to 2; tempo to half of the way to the next
+    level, from 40 to 250. Notes outside ``pitch_range`` and signatures outside ``time_signature_range`` are left out;
+    a note keeps its instrument, but tracks of one instrument become one.
 
 Source:
     Fradet et al. 2021, "MidiTok"; Fradet et al. 2023, "Byte Pair Encoding for Symbolic Music". With

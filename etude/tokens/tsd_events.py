@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from etude.errors import TokenError
-from etude.music.columns import MAX_TICK
 from etude.music.score import Notes, Score
 from etude.music.timing import DEFAULT_US_PER_QUARTER
+from etude.tokens.id_facts import DRUMS
 from etude.tokens.tsd_grid import Grid, grid_of
-from etude.tokens.tsd_layout import DRUMS, NONE, Layout
+from etude.tokens.tsd_layout import NONE, Layout
 from etude.tokens.tsd_pedal import pedal_spans
 
 ALONE, OFF, ON = 0, 1, 2
@@ -155,19 +155,20 @@ def _notes(score: Score, layout: Layout, grid: Grid, of_track: np.ndarray) -> _N
         payload |= length << LENGTH_AT
     told_notes = _Notes(onset, length, payload, instrument, 1 if instrument is None else instrument + 1)
     if told.note_order == "played":
-        told_notes = _as_played(told_notes, notes, grid)
+        told_notes = _as_played(told_notes, notes, of_track, grid)
     return _without_duplicates(told_notes) if told.remove_duplicated_notes else told_notes
 
 
-def _as_played(told: _Notes, notes: Notes, grid: Grid) -> _Notes:
+def _as_played(told: _Notes, notes: Notes, of_track: np.ndarray, grid: Grid) -> _Notes:
     """Order notes as MidiTok does: instruments as tracks come, notes as they came before they were rounded.
 
     Only tracks that are merged into one instrument are sorted anew: by length, then pitch.
     """
     if told.instrument is None:
         return told
-    first, last = np.full(DRUMS + 1, MAX_TICK), np.full(DRUMS + 1, -1)
-    np.minimum.at(first, told.instrument, notes.track)
+    first, last = np.full(DRUMS + 1, len(of_track)), np.full(DRUMS + 1, -1)
+    known = np.flatnonzero(of_track != NONE)
+    np.minimum.at(first, of_track[known], known)
     np.maximum.at(last, told.instrument, notes.track)
     is_merged = (first < last)[told.instrument]
     length = np.maximum(grid.ticks(notes.duration_tick), 1)

@@ -12,11 +12,11 @@ import numpy as np
 from etude.music.score import Score
 from etude.music.timing import TempoMap
 from etude.tokens.grammar import Grammar
-from etude.tokens.id_facts import IdFacts
+from etude.tokens.id_facts import DRUMS, IdFacts
 from etude.tokens.loss_report import report as report_losses
 from etude.tokens.tsd_events import events_of
 from etude.tokens.tsd_grammar import grammar_of
-from etude.tokens.tsd_layout import DRUMS, NONE, Layout
+from etude.tokens.tsd_layout import NONE, Layout
 from etude.tokens.tsd_reading import Reader, checked_row
 from etude.tokens.tsd_score import score_of, tempos_of
 from etude.tokens.tsd_settings import ShiftSettings
@@ -116,7 +116,7 @@ class ShiftTokenizer:
     def decode(self, ids: Sequence[int] | np.ndarray) -> Score:
         """Return the piece that ids tell; any ids of the vocabulary tell one.
 
-        END ends the piece; PAD, other special ids and whatever comes after 2 ** 23 of the shortest steps mean
+        END ends the piece; PAD, other special ids and whatever comes after 2 ** 22 of the shortest steps mean
         nothing. A note that lacks its velocity or its length is left out.
 
         Raises:

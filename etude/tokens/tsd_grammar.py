@@ -11,7 +11,8 @@ same kind, pitched or drum, began; with ``use_programs`` the notes of all instru
 import numpy as np
 
 from etude.tokens.grammar import ANY, Grammar, Rule
-from etude.tokens.tsd_layout import DRUMS, Layout
+from etude.tokens.id_facts import DRUMS
+from etude.tokens.tsd_layout import NONE, Layout
 
 _PHASE, _STAGE, _WAITS, _SHIFTS, _RESTS, _DRUMS, _DOWN, _PITCHED_ON, _DRUM_ON, _SOUNDING, _FIRST = range(11)
 """Cells: what of a group of ids was told; what was told at this tick; whether time moved last; how many of the
@@ -93,37 +94,47 @@ def _pedal_rules(layout: Layout, pedals: np.ndarray) -> list[Rule]:
 
 
 def _note_rules(layout: Layout, pitches: int) -> list[Rule]:
-    told, has_offs = layout.settings, layout.has_offs
-    rules = [*_program_rules(layout)]
-    for is_drum, on, off in ((0, "NoteOn" if has_offs else "Pitch", "NoteOff"), (1, "DrumOn" if has_offs else "PitchDrum", "DrumOff")):
-        ids = layout.ids(on)
-        if not len(ids):
-            continue
-        needs = _instrument_needs(layout, is_drum)
-        effects = _happens()
-        effects["clears"].append(_PHASE)
-        phase = _PITCH if told.use_velocities or not has_offs else _FREE
-        effects["adds"].append((_PHASE, phase))
-        if not has_offs:
-            rules.append(Rule(ids=ids, needs=needs, **effects))
-            continue
-        own = pitches + 128 * is_drum + np.flatnonzero(layout.pitch_ids[0, is_drum] >= 0)
-        began = _DRUM_ON if is_drum else _PITCHED_ON
-        # one key may not sound more often than a cell can count
-        effects["clears"].append(began)
-        effects["adds"] += [(own, 1), (_SOUNDING, 1), (began, 1)]
-        rules.append(Rule(ids=ids, needs=needs, **effects))
-        ends = _happens()
-        ends["clears"].append(_PHASE)
-        ends["adds"] += [(own, -1), (_SOUNDING, -1)]
-        not_at_once = [] if told.use_programs else [(began, 0, 0)]
-        rules.append(Rule(ids=layout.ids(off), needs=[*needs, (own, 1, ANY), *not_at_once], **ends))
-    after_velocity = _FREE if has_offs else _VELOCITY
-    velocity_needs = [(_PHASE, _PITCH, _PITCH)]
-    rules.append(Rule(ids=layout.ids("Velocity"), needs=velocity_needs, clears=[_PHASE], adds=[(_PHASE, after_velocity)]))
-    length_after = _VELOCITY if told.use_velocities else _PITCH
-    rules.append(Rule(ids=layout.ids("Duration"), needs=[(_PHASE, length_after, length_after)], clears=[_PHASE]))
-    return [rule for rule in rules if len(rule.ids)]
+    rules = _program_rules(layout) + _drum_or_pitch_rules(layout, pitches, is_drum=False)
+    rules += _drum_or_pitch_rules(layout, pitches, is_drum=True)
+    before_length, velocities, lengths = _PITCH, layout.ids("Velocity"), layout.ids("Duration")
+    if len(velocities):
+        before_length = _VELOCITY
+        after = _FREE if layout.has_offs else _VELOCITY
+        rules.append(Rule(ids=velocities, needs=[(_PHASE, _PITCH, _PITCH)], clears=[_PHASE], adds=[(_PHASE, after)]))
+    if len(lengths):
+        rules.append(Rule(ids=lengths, needs=[(_PHASE, before_length, before_length)], clears=[_PHASE]))
+    return rules
+
+
+def _drum_or_pitch_rules(layout: Layout, pitches: int, *, is_drum: bool) -> list[Rule]:
+    """Return the rules of the beginnings and ends of drum notes, or of all others.
+
+    Args:
+        layout: the vocabulary.
+        pitches: the first of the cells that count how often each pitch sounds, 128 pitched and 128 drums.
+        is_drum: which of the two.
+    """
+    on, off = layout.on_and_off(is_drum)
+    if not len(on):
+        return []
+    needs, begins = _instrument_needs(layout, is_drum), _happens()
+    begins["clears"].append(_PHASE)
+    # without a velocity or a length to come, the note is whole
+    begins["adds"].append((_PHASE, _FREE if layout.ids_of_a_note == 1 else _PITCH))
+    if not layout.has_offs:
+        return [Rule(ids=on, needs=needs, **begins)]
+    own = pitches + 128 * is_drum + np.flatnonzero(layout.pitch_ids[0, int(is_drum)] != NONE)
+    began = _DRUM_ON if is_drum else _PITCHED_ON
+    begins["clears"].append(began)
+    begins["adds"] += [(own, 1), (_SOUNDING, 1), (began, 1)]
+    ends = _happens()
+    ends["clears"].append(_PHASE)
+    ends["adds"] += [(own, -1), (_SOUNDING, -1)]
+    not_at_once = [] if layout.settings.use_programs else [(began, 0, 0)]
+    return [
+        Rule(ids=on, needs=needs, **begins),
+        Rule(ids=off, needs=[*needs, (own, 1, ANY), *not_at_once], **ends),
+    ]
 
 
 def _program_rules(layout: Layout) -> list[Rule]:
@@ -138,7 +149,7 @@ def _program_rules(layout: Layout) -> list[Rule]:
     return rules
 
 
-def _instrument_needs(layout: Layout, is_drum: int) -> list[tuple]:
+def _instrument_needs(layout: Layout, is_drum: bool) -> list[tuple]:
     """Return what must have been told before a pitch."""
     told = layout.settings
     if not told.use_programs:

@@ -9,11 +9,10 @@ from functools import cached_property
 
 import numpy as np
 
+from etude.tokens.id_facts import DRUMS
 from etude.tokens.tsd_settings import ShiftSettings
 from etude.tokens.vocab import Vocab
 
-DRUMS = 128
-"""The instrument of drum notes; 0..127 are programs."""
 NONE = -1
 """Stands for no id."""
 
@@ -145,6 +144,11 @@ class Layout:
         spans = (self._first.get(kind, (0, 0)) for kind in kinds)
         return np.concatenate([np.arange(at, at + count) for at, count in spans])
 
+    def on_and_off(self, is_drum: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids by which notes of drums, or all others, begin and end; their lengths may end them."""
+        on, off = ("DrumOn", "DrumOff") if is_drum else ("NoteOn", "NoteOff")
+        return (self.ids(on), self.ids(off)) if self.has_offs else (self.ids("PitchDrum" if is_drum else "Pitch"),) * 2
+
     def first(self, kind: str) -> int:
         """Return the first id of a kind, or ``NONE``."""
         return self._first.get(kind, (NONE, 0))[0]
@@ -210,14 +214,14 @@ class Layout:
     def pitch_ids(self) -> np.ndarray:
         """The ids of a note's pitch, and of its end, for pitched instruments and drums; int32 (2, 2, 128)."""
         told, table = self.settings, np.full((2, 2, 128), NONE, np.int32)
-        for end, kind in enumerate(("NoteOn" if self.has_offs else "Pitch", "NoteOff")):
-            low, high = told.pitch_range
-            table[end, :, low : high + 1] = np.arange(self.first(kind), self.first(kind) + high - low + 1)
+        low, high = told.pitch_range
+        for end, ids in enumerate(self.on_and_off(is_drum=False)):
+            table[end, :, low : high + 1] = ids
         if told.use_pitchdrum_tokens:
             low, high = told.drums_pitch_range
             table[:, 1] = NONE
-            for end, kind in enumerate(("DrumOn" if self.has_offs else "PitchDrum", "DrumOff")):
-                table[end, 1, low : high + 1] = np.arange(self.first(kind), self.first(kind) + high - low + 1)
+            for end, ids in enumerate(self.on_and_off(is_drum=True)):
+                table[end, 1, low : high + 1] = ids
         return table
 
     @cached_property

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from etude.errors import TokenError
+from etude.tokens.id_facts import DRUMS
 from etude.tokens.tsd_grid import COMMON_TIME
-from etude.tokens.tsd_layout import DRUMS, NONE, Layout
+from etude.tokens.tsd_layout import NONE, Layout
 
-LONGEST_TICK = 1 << 23
-"""Fine ticks after which ids mean nothing: half of what can be encoded."""
+LONGEST_TICK = 1 << 22
+"""Fine ticks after which ids mean nothing: a quarter of what can be encoded."""
 
 UNTOLD_VELOCITY = 100
 """The velocity of notes whose ids do not tell it."""
@@ -33,6 +34,12 @@ class Told(NamedTuple):
     repairs: dict[str, int]
 
 
+_NOTHING, _SHIFT, _REST, _METRE, _PROGRAM, _ON, _OFF, _VELOCITY, _LENGTH, _OTHER, _END = range(11)
+"""What ids do to the reading of others."""
+
+_OTHERS = ("TimeSig", "Tempo", "KeySig", "Pedal", "PedalOff")
+
+
 class Reader:
     """The tables by which one layout's ids are read.
 
@@ -46,23 +53,36 @@ class Reader:
         self.end_id = layout.vocab.id_of("END")
         self.shortest_beat = max(layout.settings.denominators)
         self.ticks_per_quarter = layout.settings.finest * self.shortest_beat // 4
-        self.steps = np.zeros(size, np.int64)
-        self.steps[layout.ids("TimeShift")] = layout.shifts.steps
+        self._kind = np.zeros(size, np.uint8)
+        kinds = {
+            _OTHER: _OTHERS,
+            _SHIFT: ("TimeShift",),
+            _REST: ("Rest",),
+            _METRE: ("TimeSig",),
+            _PROGRAM: ("Program",),
+            _ON: ("Pitch", "PitchDrum", "NoteOn", "DrumOn"),
+            _OFF: ("NoteOff", "DrumOff"),
+            _VELOCITY: ("Velocity",),
+            _LENGTH: ("Duration",),
+        }
+        for kind, names in kinds.items():
+            self._kind[layout.ids(*names)] = kind
+        self._kind[self.end_id] = _END
+        self.is_off = self._kind == _OFF
+        self.steps = _values(size, 0, {"TimeShift": layout.shifts.steps}, layout)
         if layout.rests is not None:
             self.steps[layout.ids("Rest")] = layout.rests.steps
-        self.is_rest, self.is_metre, self.is_program, self.is_velocity, self.is_length, self.is_off = (
-            _marks(size, layout.ids(*kinds))
-            for kinds in (("Rest",), ("TimeSig",), ("Program",), ("Velocity",), ("Duration",), ("NoteOff", "DrumOff"))
-        )
+        self._length = _values(size, 0, {} if layout.has_offs else {"Duration": layout.durations.steps}, layout)
+        self._velocity = _values(size, UNTOLD_VELOCITY, {"Velocity": layout.velocities}, layout)
+        self._program = _values(size, 0, {"Program": layout.instrument_of_row}, layout)
         self.pitch, self.is_drum = np.full(size, NONE), np.zeros(size, bool)
-        for end in range(2 if layout.has_offs else 1):
-            for is_drum in (False, True):
-                ids = layout.pitch_ids[end, int(is_drum)]
-                self.pitch[ids[ids != NONE]] = np.flatnonzero(ids != NONE)
+        for ids in layout.pitch_ids.reshape(-1, 128):
+            self.pitch[ids[ids != NONE]] = np.flatnonzero(ids != NONE)
         self.is_drum[layout.ids("PitchDrum", "DrumOn", "DrumOff")] = True
-        lowers = [lower for _, lower in layout.settings.time_signature_range]
-        # ticks to a step from each signature on, and before any
-        self.step_of_metre = self.shortest_beat // np.array([COMMON_TIME[1], *lowers])
+        # ticks to a step in common time, and from each signature on
+        lowers = np.array([lower for _, lower in layout.settings.time_signature_range])
+        self._common_step = self.shortest_beat // COMMON_TIME[1]
+        self._step = _values(size, 0, {"TimeSig": self.shortest_beat // lowers}, layout)
 
     def read(self, ids: np.ndarray) -> Told:
         """Return what ids tell, up to END.
@@ -70,91 +90,125 @@ class Reader:
         Args:
             ids: of the vocabulary, int64 (T,).
         """
-        ends = np.flatnonzero(ids == self.end_id)
-        ids = ids[: ends[0]] if ends.size else ids
-        step = self.step_of_metre[self._in_force(ids, self.is_metre, self.layout.first("TimeSig")) + 1]
-        clock = np.cumsum(self.steps[ids] * step)
-        if self.is_rest.any() and not self.layout.has_offs:
-            clock = clock + self._jumps(ids, clock, step)
-        within = int(np.searchsorted(clock, LONGEST_TICK))
-        ids, clock, step = ids[:within], clock[:within], step[:within]
-        rows, velocity, length, lacking = self._notes(ids)
-        row = self._in_force(ids, self.is_program, self.layout.first("Program"))[rows]
-        instrument = np.append(self.layout.instrument_of_row, 0)[row]
-        instrument = np.where(self.is_drum[ids[rows]], DRUMS, instrument)
-        pitch, onset = self.pitch[ids[rows]], clock[rows]
+        kind = self._kind.take(ids)
+        ends = np.flatnonzero(kind == _END)
+        if ends.size:
+            ids, kind = ids[: ends[0]], kind[: ends[0]]
+        metres = np.flatnonzero(kind == _METRE)
+        step = _in_force(metres, self._step[ids[metres]], self._common_step, len(ids))
+        rows, velocity, length, lacking = self._notes(ids, kind)
+        waits = self.steps.take(ids) * step
+        clock = np.cumsum(waits)
+        rests = np.flatnonzero(kind == _REST)
+        if len(rests) and not self.layout.has_offs:
+            clock += _jumps(len(ids), (rests, waits[rests], _at(step, rests)), rows, clock, length * _at(step, rows))
+        # clocks only rise, so what is too late comes last
+        if len(clock) and clock[-1] >= LONGEST_TICK:
+            within = int(np.searchsorted(clock, LONGEST_TICK))
+            ids, clock, kept = ids[:within], clock[:within], int(np.searchsorted(rows, within))
+            rows, velocity, length = rows[:kept], velocity[:kept], length[:kept]
+        there, onset = ids[rows], clock[rows]
+        pitch, instrument = self.pitch.take(there), self._instruments(ids, kind, rows)
         repairs = {"incomplete": lacking}
         if self.layout.has_offs:
-            is_off = self.is_off[ids[rows]]
-            begins, end, mended = _paired(instrument << 7 | pitch, onset, is_off, int(clock[-1]) if len(ids) else 0)
+            last = int(clock[-1]) if len(clock) else 0
+            begins, end, mended = _paired(instrument << 7 | pitch, onset, self.is_off[there], last)
             repairs |= mended
             onset, pitch, velocity, instrument = onset[begins], pitch[begins], velocity[begins], instrument[begins]
         else:
-            end = onset + self.layout.durations.steps[length] * step[rows]
-        others = {kind: self._others(ids, clock, kind) for kind in ("TimeSig", "Tempo", "KeySig", "Pedal", "PedalOff")}
-        return Told(onset, end, pitch, velocity, instrument, others, repairs)
+            end = onset + length * _at(step, rows)
+        return Told(onset, end, pitch, velocity, instrument, self._others(ids, kind, clock), repairs)
 
-    def _others(self, ids: np.ndarray, clock: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-        known = self.layout.ids(kind)
-        if not len(known):
-            return clock[:0], ids[:0]
-        number = ids - known[0]
-        rows = np.flatnonzero((number >= 0) & (number < len(known)))
-        return clock[rows], number[rows]
-
-    def _in_force(self, ids: np.ndarray, marks: np.ndarray, first: int) -> np.ndarray:
-        """Return the number of the marked id that was last told at each place, ``NONE`` before any."""
-        is_marked = marks[ids]
-        if not is_marked.any():
-            return np.full(len(ids), NONE)
-        number = np.append(NONE, ids[is_marked] - first)
-        return number[np.cumsum(is_marked)]
-
-    def _notes(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-        """Return where notes (and their ends) stand, their velocities, lengths, and how many were not whole."""
-        layout, rows = self.layout, np.flatnonzero(self.pitch[ids] != NONE)
-        padded = np.append(ids, [self.end_id] * 2)
-        is_whole, at = np.ones(len(rows), bool), rows + 1
+    def _notes(self, ids: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        """Return where notes (and their ends) stand, velocities, lengths in steps, and how many were not whole."""
+        is_note = (kind == _ON) | (kind == _OFF) if self.layout.has_offs else kind == _ON
+        rows = np.flatnonzero(is_note)
+        if not len(rows):
+            return rows, rows, rows, 0
+        after = np.minimum(rows + 1, len(ids) - 1)
+        is_whole, next_kind = True, kind.take(after)
         velocity, length = np.full(len(rows), UNTOLD_VELOCITY), np.zeros(len(rows), np.int64)
-        is_off = self.is_off[ids[rows]]
-        if layout.settings.use_velocities:
-            is_whole &= self.is_velocity[padded[at]] | is_off
-            told = self.is_velocity[padded[at]]
-            velocity[told] = layout.velocities[padded[at[told]] - layout.first("Velocity")]
-            at = at + 1
-        if not layout.has_offs:
-            is_whole &= self.is_length[padded[at]]
-            length[is_whole] = padded[at[is_whole]] - layout.first("Duration")
-        return rows[is_whole], velocity[is_whole], length[is_whole], int(np.count_nonzero(~is_whole))
+        if self.layout.settings.use_velocities:
+            velocity = self._velocity.take(ids.take(after))
+            is_whole = next_kind == _VELOCITY
+            after = np.minimum(rows + 2, len(ids) - 1)
+            next_kind = kind.take(after)
+        if self.layout.has_offs:
+            is_whole = is_whole | (kind.take(rows) == _OFF)
+        else:
+            length = self._length.take(ids.take(after))
+            is_whole = is_whole & (next_kind == _LENGTH)
+        lacking = len(rows) - int(np.count_nonzero(is_whole)) if isinstance(is_whole, np.ndarray) else 0
+        if lacking:
+            rows, velocity, length = rows[is_whole], velocity[is_whole], length[is_whole]
+        return rows, velocity, length, lacking
 
-    def _jumps(self, ids: np.ndarray, clock: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Return how much later everything is because rests begin when the last note ends.
+    def _instruments(self, ids: np.ndarray, kind: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        instrument = np.zeros(len(rows), np.int64)
+        programs = np.flatnonzero(kind[: len(ids)] == _PROGRAM)
+        if len(programs):
+            in_force = np.append(0, self._program[ids[programs]])
+            instrument = in_force[np.searchsorted(programs, rows)]
+        is_drum = self.is_drum.take(ids[rows])
+        return np.where(is_drum, DRUMS, instrument) if is_drum.any() else instrument
 
-        Args:
-            ids: (T,).
-            clock: ticks of shifts and rests alone.
-            step: ticks to a step at each place.
-        """
-        rests = np.flatnonzero(self.is_rest[ids])
-        if not len(rests):
-            return np.zeros(len(ids), np.int64)
-        rows, _, length, _ = self._notes(ids)
-        end = np.zeros(len(ids), np.int64)
-        end[rows] = clock[rows] + self.layout.durations.steps[length] * step[rows]
-        # only notes since the rest before can sound: a rest begins after all others
-        latest = np.maximum.reduceat(end[: rests[-1] + 1], np.append(0, rests[:-1] + 1))
-        before = clock[rests] - self.steps[ids[rests]] * step[rests]
-        late = np.maximum(latest - before, 0)
-        jump = np.zeros(len(ids), np.int64)
-        # up to the next step, where a note from another section has not ended on one
-        jump[rests] = -(-late // step[rests]) * step[rests]
-        return np.cumsum(jump)
+    def _others(self, ids: np.ndarray, kind: np.ndarray, clock: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        kind = kind[: len(ids)]
+        rows = np.flatnonzero((kind == _OTHER) | (kind == _METRE))
+        ids, clock, told = ids[rows], clock[rows], {}
+        for name in _OTHERS:
+            known = self.layout.ids(name)
+            own = (ids >= known[0]) & (ids <= known[-1]) if len(known) else np.zeros(len(ids), bool)
+            told[name] = (clock[own], ids[own] - self.layout.first(name))
+        return told
 
 
-def _marks(size: int, ids: np.ndarray) -> np.ndarray:
-    marks = np.zeros(size, bool)
-    marks[ids] = True
-    return marks
+def _values(size: int, untold: int, kinds: dict[str, np.ndarray], layout: Layout) -> np.ndarray:
+    """Return a number for each id: those of some kinds, ``untold`` for all others."""
+    table = np.full(size, untold, np.int64)
+    for name, values in kinds.items():
+        ids = layout.ids(name)
+        table[ids] = values[: len(ids)]
+    return table
+
+
+def _in_force(rows: np.ndarray, values: np.ndarray, first: int, count: int) -> np.ndarray | int:
+    """Return the value told last at each of ``count`` places, ``first`` before any; one number if all are equal."""
+    if (values == first).all():
+        return first
+    return np.repeat(np.append(first, values), np.diff(np.concatenate([[0], rows, [count]])))
+
+
+def _at(step: np.ndarray | int, rows: np.ndarray) -> np.ndarray | int:
+    return step if isinstance(step, int) else step[rows]
+
+
+def _jumps(
+    count: int,
+    rests: tuple[np.ndarray, np.ndarray, np.ndarray | int],
+    notes: np.ndarray,
+    clock: np.ndarray,
+    length: np.ndarray,
+) -> np.ndarray:
+    """Return how much later everything is because rests begin when the last note ends.
+
+    Args:
+        count: T.
+        rests: where they stand, how long they are, and the ticks to a step there.
+        notes: where notes stand.
+        clock: ticks at each id if rests began at once, (T,).
+        length: of each note.
+    """
+    rows, waits, step = rests
+    end = np.zeros(count, np.int64)
+    end[notes] = clock[notes] + length
+    # only notes since the rest before can sound: a rest begins after all others
+    latest = np.maximum.reduceat(end[: rows[-1] + 1], np.append(0, rows[:-1] + 1))
+    late = np.maximum(latest - (clock[rows] - waits), 0)
+    jump = np.zeros(count, np.int64)
+    # up to the next step, where a note from another section has not ended on one
+    jump[rows] = -(-late // step) * step
+    return np.cumsum(jump)
 
 
 def _paired(
@@ -171,7 +225,8 @@ def _paired(
     Returns:
         The rows that begin notes, in their order; when these end; what was mended.
     """
-    order = np.argsort(key, kind="stable")
+    # numpy sorts 16-bit numbers by radix
+    order = np.argsort(key.astype(np.uint16), kind="stable")
     key, is_off = key[order], is_off[order]
     is_new = np.append(True, key[1:] != key[:-1])[: len(key)]
     group = np.cumsum(is_new) - 1
@@ -184,7 +239,9 @@ def _paired(
     is_stray = is_off & (height < lowest)
     begins, ends = np.flatnonzero(~is_off), np.flatnonzero(is_off & ~is_stray)
     # the k-th end of a key belongs to its k-th beginning
-    place = np.searchsorted(group[begins], group[ends]) + np.arange(len(ends)) - np.searchsorted(group[ends], group[ends])
+    of_begin, of_end, groups = group[begins], group[ends], np.arange(int(is_new.sum()))
+    offset = np.searchsorted(of_begin, groups) - np.searchsorted(of_end, groups)
+    place = np.arange(len(ends)) + offset[of_end]
     onset, end = tick[order[begins]], np.full(len(begins), NONE)
     end[place] = tick[order[ends]]
     hangs = end == NONE

@@ -9,7 +9,8 @@ import numpy as np
 
 from etude.music.score import Controls, KeySignatures, Notes, Score, Tempos, TimeSignatures, Track
 from etude.music.timing import DEFAULT_US_PER_QUARTER
-from etude.tokens.tsd_layout import DRUMS, Layout
+from etude.tokens.id_facts import DRUMS
+from etude.tokens.tsd_layout import Layout
 from etude.tokens.tsd_pedal import SUSTAIN
 from etude.tokens.tsd_reading import Reader, Told
 
@@ -20,9 +21,9 @@ def score_of(told: Told, reader: Reader) -> Score:
     """Return the piece that ids tell."""
     per_quarter = reader.ticks_per_quarter
     times = max(_ABOUT_PPQ // per_quarter, 1)
-    layer = _layers(told)
-    voice, track = np.unique(layer << 8 | told.instrument, return_inverse=True)
-    instruments = (voice & 255).tolist()
+    voice = _layers(told) << 8 | told.instrument
+    occurs = np.bincount(voice) > 0
+    instruments, track = (np.flatnonzero(occurs) & 255).tolist(), (np.cumsum(occurs) - 1)[voice]
     notes = Notes.of(
         onset_tick=told.onset * times,
         duration_tick=(told.end - told.onset) * times,
@@ -60,13 +61,14 @@ def tempos_of(told: Told, layout: Layout, times: int) -> Tempos:
 def _layers(told: Told) -> np.ndarray:
     """Return a number for each note: notes of one layer, instrument and pitch end in the order of their onsets."""
     layer = np.zeros(len(told.onset), np.int64)
-    key = told.instrument << 7 | told.pitch
-    rows = np.lexsort((told.end, told.onset, key))
+    # key, then time, in one number: 15 and 24 bits, and 24 for the length
+    key = (told.instrument << 7 | told.pitch) << 24
+    rows = np.argsort((key | told.onset) << 24 | (told.end - told.onset))
+    end = (key | told.end)[rows]
     while len(rows):
-        # rising from key to key, so that the latest end so far is one of the same key
-        end = told.end[rows] + key[rows] * (int(told.end.max()) + 1)
+        # ends rise from key to key, so that the latest so far is one of the same key
         is_late = end < np.maximum.accumulate(end)
-        rows = rows[is_late]
+        rows, end = rows[is_late], end[is_late]
         layer[rows] += 1
     return layer
 

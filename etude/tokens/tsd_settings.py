@@ -93,7 +93,9 @@ class ShiftSettings(Settings):
         return self
 
     def _check_resolution(self, name: str, rows: tuple[tuple[int, int, int], ...]) -> None:
-        joined = rows and all(0 <= low < high for low, high, _ in rows) and rows[0][0] == 0 and rows[-1][1] <= _MAX_BEATS
+        joined = (
+            rows and all(0 <= low < high for low, high, _ in rows) and rows[0][0] == 0 and rows[-1][1] <= _MAX_BEATS
+        )
         joined = joined and all(before[1] == after[0] for before, after in zip(rows, rows[1:], strict=False))
         _require(joined, name, rows, f"rows that go on where the one before ends, from 0 to at most {_MAX_BEATS}")
         divides = all(1 <= steps <= _MAX_STEPS and self.finest % steps == 0 for *_, steps in rows)

@@ -5,8 +5,9 @@ Legend: E events, T ids, W ids of a wait. Time passes in steps of the section of
 
 import numpy as np
 
+from etude.tokens.id_facts import DRUMS
 from etude.tokens.tsd_events import ALONE, LENGTH_AT, OFF, ON, PITCH_AT, Events
-from etude.tokens.tsd_layout import DRUMS, Layout
+from etude.tokens.tsd_layout import Layout
 
 _LEVEL_MASK, _LENGTH_MASK, _ID_MASK = (1 << LENGTH_AT) - 1, (1 << PITCH_AT - LENGTH_AT) - 1, (1 << 24) - 1
 

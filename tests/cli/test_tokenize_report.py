@@ -49,7 +49,7 @@ def test_losses_of_tempo_metre_pedal_drums_timing_and_velocity_are_stated(capsys
     code, out, _ = run(capsys, "tokenize", corpus, "--tokenizer", tokenizer, "--report")
     told = {line[:15].strip(): line[15:].strip() for line in out.splitlines()[1:]}
     assert code == 0
-    assert {"not in the ids", "notes", "onset", "duration", "velocity", "tempo", "metres", "pedal", "drums"} <= set(told)
+    assert {"not in the ids", "notes", "onset", "duration", "velocity", "tempo", "metres", "pedal", "drums"} <= {*told}
     if tokenizer == "performance":
         assert told["not in the ids"].startswith("tempo, metre, key")
         assert told["notes"] == "50.0% come back, 40 of 80"

@@ -59,6 +59,7 @@ def test_a_model_trains_with_control_tokens_and_variations_from_the_command_line
         "model.ctx_len=32",
         "train.batch_tokens=64",
         "train.num_steps=2",
+        "train.sample_takes=0",
         "train.device=cpu",
     ]
     assert main(["train", "llama-tiny", *words, "--json"]) == 0

@@ -124,7 +124,8 @@ def test_shards_are_made_once(corpus, tokenizer):
     said, progress = [], []
     for _ in range(2):
         tokenize(corpus, tokenizer, say=said.append, progress=lambda done, total: progress.append((done, total)))
-    assert said == [f"tokenizing 6 pieces with performance {tokenizer.hash}"]
+    assert len(said) == 1
+    assert said[0].startswith(f"tokenizing 6 pieces with performance {tokenizer.hash}, which leaves out tempo, metre, ")
     assert progress == [(k, 6) for k in range(1, 7)]
 
 

@@ -176,3 +176,14 @@ def test_a_row_without_notes_stays_as_it_is(tokenizer):
 def test_only_absolute_and_relative_are_known():
     assert can_augment_ids(build_tokenizer("absolute"))
     assert not can_augment_ids(build_tokenizer("performance"))
+
+
+@given(data=st.data())
+def test_any_ids_can_be_varied(tokenizer, data):
+    first = np.array([0, 4, 5, 6, END, PAD, UNKNOWN, tokenizer.layout.note + 7, tokenizer.layout.duration, 17])
+    one = st.one_of(st.integers(0, tokenizer.vocab_size - 1), st.sampled_from(first.tolist()))
+    ids = np.array(data.draw(st.lists(one, max_size=80)), np.int32)
+    varied = augment_packed(tokenizer, ids, EVERYTHING, seed=1)
+    assert varied.shape == ids.shape
+    assert ((varied >= 0) & (varied < tokenizer.vocab_size)).all()
+    assert np.count_nonzero(augment_ids(tokenizer, ids, EVERYTHING, seed=1) == END) == np.count_nonzero(ids == END)

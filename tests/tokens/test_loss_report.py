@@ -78,6 +78,17 @@ def test_a_piece_that_comes_back_as_it_was_has_lost_nothing(score):
     assert {name: kept for name, kept in lost.tables.items() if len(set(kept)) > 1} == {}
 
 
+@given(score=any_score(), other=any_score())
+def test_what_is_kept_lost_and_added_adds_up_whatever_comes_back(score, other):
+    lost = compare(score, other)
+    notes = lost.notes
+    assert notes.kept + notes.lost_drums + notes.lost_doubled + notes.lost_other == notes.before == len(score.notes)
+    assert notes.kept + notes.added == len(other.notes)
+    assert notes.same_instrument <= notes.kept == len(lost.errors.velocity)
+    assert all(0 <= row.kept <= min(row.before, row.after) for row in lost.tables.values())
+    assert json.dumps(lost.to_json(), allow_nan=False)
+
+
 def test_everything_that_a_score_holds_is_counted():
     """Rows that change nothing do not count."""
     piece = rich_piece()
