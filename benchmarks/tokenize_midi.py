@@ -4,9 +4,10 @@
 
 Every contender goes from paths to lists or arrays of ids, or from ids to the bytes of a MIDI file. Passes are
 interleaved, so that a busy machine slows all of them; what is compared is processor time, not the clock on the
-wall, and the median pass counts. The first, uncounted pass reads the files into the page cache. Peers run with their defaults, on
-every 6th file; notes a second are compared. ``--aria-utils`` names a checkout of EleutherAI/aria-utils,
-``--processor`` one of midi-neural-processor (needs pretty_midi), the encoder that the 390 ids come from.
+wall, and the median pass counts. The first, uncounted pass reads the files into the page cache. Peers run with
+their defaults, on every 6th file; notes a second are compared. ``--aria-utils`` names a checkout of
+EleutherAI/aria-utils, ``--processor`` one of midi-neural-processor (needs pretty_midi), the encoder that the 390 ids
+come from.
 """
 
 import argparse

@@ -12,6 +12,7 @@ import torch
 from etude.data.batches import EvalWindows, TrainBatches
 from etude.data.tokenize import tokenize
 from etude.data.varied import varied_pieces
+from etude.errors import SettingsError
 from etude.generate.takes import Take
 from etude.metrics import lm
 
@@ -37,10 +38,15 @@ class NextToken:
 
     Raises:
         TokenError: a split that is needed has no pieces, or shards of another tokenizer.
-        SettingsError: pieces are to be varied as the tokenizer cannot have it.
+        SettingsError: the tokenizer has several ids a step, or cannot vary pieces as is asked.
     """
 
     def __init__(self, config: Any, corpus: Any, tokenizer: Any, *, say: Callable[[str], None]) -> None:
+        if tokenizer.num_codebooks > 1:
+            raise SettingsError(
+                f"data.tokenizer.kind = '{tokenizer.kind}': has {tokenizer.num_codebooks} ids a step, and the task "
+                "next_token and its models take one; choose another tokenizer"
+            )
         self.shards = tokenize(corpus, tokenizer, say=say)
         ctx_len = config.model.ctx_len
         self._batches = TrainBatches(

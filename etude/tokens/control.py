@@ -109,7 +109,11 @@ class ControlTokenizer:
     @cached_property
     def grammar(self) -> Grammar:
         """Which ids may come next: those of a prefix, then those of the base."""
-        return grammar_with_prefix(self.base.grammar, self.control, self.vocab_size)
+        return self.grammar_over(self.base.grammar)
+
+    def grammar_over(self, grammar: Grammar) -> Grammar:
+        """Return the rules that a grammar of the base, such as a limited one, gives with a prefix before it."""
+        return grammar_with_prefix(grammar, self.control, self.vocab_size)
 
     @cached_property
     def id_facts(self) -> IdFacts:

@@ -4,8 +4,8 @@ Conventions:
     ``before`` is the piece, ``after`` what came back. Times of ``after`` are read on the clock that its ids keep:
     seconds, or quarter notes, which are put on the seconds and ticks of ``before``. A piece may begin elsewhere:
     silence at its beginning is a ``shift`` of the clock, no error of each note.
-    Two notes are one if their key is the same and they begin within ``TOLERANCE_SEC`` of each other; of several the
-    nearest, where each is the other's nearest.
+    Notes find partners of the same key that begin within ``TOLERANCE_SEC``, the nearest first. Which of those that
+    have one is whose then follows the order of time, and where notes of one key now begin at once, their lengths.
 """
 
 from dataclasses import dataclass, replace
@@ -113,21 +113,20 @@ def paired(
     """
     before_rows, before = _in_order(before_key, before_sec, ranks[0])
     after_rows, after = _in_order(after_key, after_sec, ranks[1])
-    found: list[tuple[np.ndarray, np.ndarray]] = [(before_rows[:0], after_rows[:0])]
+    free, after_free = np.arange(len(before)), np.arange(len(after))
     for _ in range(_MOST_ROUNDS):
-        if not (len(before) and len(after)):
+        if not (len(free) and len(after_free)):
             break
-        nearest = _nearest(before, after)
-        back = _nearest(after, before)
-        rows = np.flatnonzero((nearest >= 0) & (back[nearest] == np.arange(len(before))))
-        if not len(rows):
+        nearest = _nearest(before[free], after[after_free])
+        back = _nearest(after[after_free], before[free])
+        found = np.flatnonzero((nearest >= 0) & (back[nearest] == np.arange(len(free))))
+        if not len(found):
             break
-        matched = nearest[rows]
-        found.append((before_rows[rows], after_rows[matched]))
-        before_rows, before = np.delete(before_rows, rows), np.delete(before, rows)
-        after_rows, after = np.delete(after_rows, matched), np.delete(after, matched)
-    rows, matched = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return rows, matched
+        free, after_free = np.delete(free, found), np.delete(after_free, nearest[found])
+    # of all ways to pair those that have a partner, the order of time has the smallest errors
+    kept, after_kept = np.ones(len(before), bool), np.ones(len(after), bool)
+    kept[free] = after_kept[after_free] = False
+    return before_rows[kept], after_rows[after_kept]
 
 
 def nearest_sec(key: np.ndarray, sec: np.ndarray, among_key: np.ndarray, among_sec: np.ndarray) -> np.ndarray:
@@ -159,10 +158,7 @@ def same_notes(
             break
     rows, matched = (np.concatenate(parts) for parts in zip(*found, strict=True))
     codes = _codes(after_kinds[matched] << 7 | after.notes.pitch[matched], after_sec[matched])
-    if len(np.unique(codes)) == len(codes):
-        return rows, matched
-    # nothing but their lengths tells notes of one key apart that begin at once now
-    return rows[np.lexsort((rank[rows], codes))], matched[np.lexsort((after_rank[matched], codes))]
+    return _by_length(rows, matched, codes, before.notes, after.notes)
 
 
 def kind_of_notes(score: Score) -> np.ndarray:
@@ -181,6 +177,22 @@ def _kept_width(kinds: np.ndarray, after_kinds: np.ndarray) -> int:
         if (after_groups <= groups).all():
             return width
     return _ALL
+
+
+def _by_length(
+    rows: np.ndarray, matched: np.ndarray, codes: np.ndarray, before: Notes, after: Notes
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pair notes of one code by length: nothing else tells them apart; those of one length by velocity."""
+    order = np.argsort(codes, kind="stable")
+    first = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    if len(first) == len(codes):
+        return rows, matched
+    rows, matched = rows[order], matched[order]
+    group = np.repeat(np.arange(len(first)), np.diff(first, append=len(codes)))
+    length = after.duration_tick[matched]
+    is_one = (np.maximum.reduceat(length, first) == np.minimum.reduceat(length, first))[group]
+    rank = np.where(is_one, before.velocity[rows], _rank(before)[rows])
+    return rows[np.lexsort((rank, group))], matched[np.lexsort((_rank(after)[matched], group))]
 
 
 def _rank(notes: Notes) -> np.ndarray:

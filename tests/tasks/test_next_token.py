@@ -7,6 +7,7 @@ from small_runs import make_corpus, small_config
 from torch.nn import functional as F
 
 from etude.data.corpus import Corpus
+from etude.errors import SettingsError
 from etude.models import build_model
 from etude.tasks import build_task
 from etude.tokens import build_tokenizer
@@ -35,3 +36,9 @@ def test_evaluation_equals_scoring_each_piece_in_one_pass(tmp_path):
     assert found["nats_per_token"] == pytest.approx(nats / count, rel=1e-5)
     assert found["nats_per_note"] == pytest.approx(nats / notes, rel=1e-5)
     assert found["accuracy"] == pytest.approx(correct / count)
+
+
+def test_a_tokenizer_of_several_ids_a_step_is_refused(tmp_path):
+    corpus = Corpus.open(make_corpus(tmp_path / "corpus"))
+    with pytest.raises(SettingsError, match="data.tokenizer.kind = 'octuple': has 8 ids a step"):
+        build_task(small_config(corpus.path), corpus, build_tokenizer("octuple"), say=print)

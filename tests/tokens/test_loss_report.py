@@ -242,28 +242,40 @@ times = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2500)), max_size=14
 
 
 @given(first=times, second=times)
-def test_pairs_are_each_others_nearest_as_a_plain_search_finds_them(first, second):
+def test_partners_are_found_as_a_plain_search_finds_them(first, second):
     """The plain search takes the two nearest of all, then the two nearest of the rest."""
-    (key, ms), (other_key, other_ms) = (np.array(rows, int).reshape(-1, 2).T for rows in (first, second))
-    rows, matched = paired(key, ms / 1000, other_key, other_ms / 1000)
+    (key, ms), (after_key, after_ms) = (np.array(rows, int).reshape(-1, 2).T for rows in (first, second))
+    rows, matched = paired(key, ms / 1000, after_key, after_ms / 1000)
     assert len(set(rows.tolist())) == len(rows) == len(set(matched.tolist()))
-    assert (key[rows] == other_key[matched]).all()
-    away = np.abs(ms[rows] - other_ms[matched])
-    assert (away <= TOLERANCE_SEC * 1000).all()
-    plain, free, other_free = [], set(range(len(first))), set(range(len(second)))
-    candidates = sorted((abs(ms[i] - other_ms[j]), i, j) for i in free for j in other_free if key[i] == other_key[j])
-    for distance, i, j in candidates:
-        if distance <= TOLERANCE_SEC * 1000 and i in free and j in other_free:
+    assert (key[rows] == after_key[matched]).all()
+    assert (np.abs(ms[rows] - after_ms[matched]) <= TOLERANCE_SEC * 1000).all()
+    for one in range(3):  # in the order of time
+        assert (np.diff(ms[rows][key[rows] == one]) >= 0).all()
+        assert (np.diff(after_ms[matched][key[rows] == one]) >= 0).all()
+    free, after_free = set(range(len(first))), set(range(len(second)))
+    pairs = sorted((abs(ms[i] - after_ms[j]), i, j) for i in free for j in after_free if key[i] == after_key[j])
+    for distance, i, j in pairs:
+        if distance <= TOLERANCE_SEC * 1000 and i in free and j in after_free:
             free.remove(i)
-            other_free.remove(j)
-            plain.append(distance)
-    distinct = {(k, m) for k, m in zip(key.tolist(), ms.tolist(), strict=True)}
-    distances = [d for d, _, _ in candidates]
-    if len(distinct) == len(first) and len(set(distances)) == len(distances):
-        assert sorted(away.tolist()) == sorted(plain)
-    # nothing is left that could still be paired
-    left, other_left = set(range(len(first))) - set(rows.tolist()), set(range(len(second))) - set(matched.tolist())
-    assert not [d for d, i, j in candidates if i in left and j in other_left and d <= TOLERANCE_SEC * 1000]
+            after_free.remove(j)
+    if len({distance for distance, _, _ in pairs}) == len(pairs):
+        assert set(range(len(first))) - free == set(rows.tolist())
+        assert set(range(len(second))) - after_free == set(matched.tolist())
+    left, after_left = set(range(len(first))) - set(rows.tolist()), set(range(len(second))) - set(matched.tolist())
+    assert not [d for d, i, j in pairs if i in left and j in after_left and d <= TOLERANCE_SEC * 1000]
+
+
+def test_repeated_notes_that_all_move_by_half_a_gap_move_together():
+    onset = np.arange(12) * 60
+    piece = Score.of([*onset, *onset], [50] * 24, [60] * 12 + [72] * 12)
+    moved = Score.of([*(onset + 30), *onset], [50] * 24, [60] * 12 + [72] * 12)
+    assert sorted(compare(piece, moved).errors.onset_tick.tolist()) == [0] * 12 + [30] * 12
+
+
+def test_notes_that_have_one_place_and_one_length_now_are_told_apart_by_velocity():
+    piece = Score.of([0, 4, 480], [100, 90, 100], [60, 60, 60], [40, 90, 50])
+    rounded = Score.of([0, 0, 480], [100] * 3, [60] * 3, [42, 92, 52])
+    assert compare(piece, rounded).errors.velocity.tolist() == [2, 2, 2]
 
 
 @pytest.fixture(params=sorted(TOKENIZERS), scope="module")
