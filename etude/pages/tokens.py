@@ -12,7 +12,7 @@ from etude.pages.report import Section, columns, facts, page, pairs, sheet, tabl
 from etude.pages.text import Html, markup, number
 
 _NOTE_HUES = {"come back": 2, "drums": 4, "doubled": 1, "others": 6}
-_WHOLE = range(-127, 128)
+_MOST_TICKS = 11
 _ONSET_HUE, _DURATION_HUE, _VELOCITY_HUE, _TEMPO_HUE = 0, 3, 5, 7
 # by table: the word for it in what a tokenizer says of itself, and what its rows are
 _TABLES = {
@@ -197,7 +197,7 @@ def _charts(document: Mapping[str, Any]) -> list[Html]:
     ]
     shown = [
         sheet(
-            histogram_chart(document[name], title=title, hue=hue, ticks=_WHOLE if name == "velocity" else None),
+            histogram_chart(document[name], title=title, hue=hue, ticks=_whole_ticks(document[name])),
             _sizes(document[name]),
         )
         for name, title, hue in charts
@@ -209,6 +209,14 @@ def _charts(document: Mapping[str, Any]) -> list[Html]:
         said = f"As a share of the right tempo, a mean over time; over all pieces {tempo['mean']:.1%}."
         shown.append(sheet(chart, Html(f'<p class="etude-note">{markup(said)}</p>')))
     return shown
+
+
+def _whole_ticks(found: Mapping[str, Any]) -> list[int] | None:
+    """Return the middles of bins where there are few and they are whole numbers."""
+    edges = found["histogram"]["edges"]
+    middles = [(low + high) / 2 for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    is_few = len(middles) <= _MOST_TICKS and all(middle == int(middle) for middle in middles)
+    return [int(middle) for middle in middles] if is_few else None
 
 
 def _sizes(found: Mapping[str, Any]) -> Html:

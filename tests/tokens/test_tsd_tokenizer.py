@@ -317,7 +317,8 @@ def test_ids_say_what_they_are():
     facts = plain.id_facts
     assert facts.pitch[plain.vocab.id_of("NoteOff_60")] == 60
     assert facts.instrument[plain.vocab.id_of("DrumOn_40")] == 128
-    assert facts.starts_note[plain.vocab.id_of("NoteOn_60")] and facts.ends_note[plain.vocab.id_of("NoteOff_60")]
+    assert facts.starts_note[plain.vocab.id_of("NoteOn_60")]
+    assert facts.ends_note[plain.vocab.id_of("NoteOff_60")]
     assert told.id_facts.starts_note[told.vocab.id_of("Program_3")]
     assert not told.id_facts.starts_note[told.vocab.id_of("Pitch_60")]
     timing = plain.note_timing
