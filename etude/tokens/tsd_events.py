@@ -194,11 +194,11 @@ def _take(notes: _Notes, rows: np.ndarray) -> _Notes:
 
 def _keys_of_all_tracks(score: Score, layout: Layout, grid: Grid) -> list[np.ndarray]:
     """Return the events of signatures, tempos and keys, in this order where they fall on one tick."""
-    told, tables = layout.settings, []
+    told, keys = layout.settings, []
     if told.use_time_signatures:
-        known = {metre: row for row, metre in enumerate(told.time_signature_range)}
-        rows = [(tick, known[metre]) for tick, metre in grid.signatures if metre in known]
-        tables.append((layout.first("TimeSig"), *np.array(rows, np.int64).reshape(-1, 2).T))
+        known, first = told.time_signature_range, layout.first("TimeSig")
+        rows = [(tick, first + known.index(metre)) for tick, metre in grid.signatures if metre in known]
+        keys.append(np.array([tick << _TICK_AT | row for tick, row in rows if tick <= LONGEST_TICK], np.int64))
     if told.use_tempos:
         tempos = score.tempos
         level = layout.tempo_level(tempos.us_per_quarter)
@@ -207,24 +207,20 @@ def _keys_of_all_tracks(score: Score, layout: Layout, grid: Grid) -> list[np.nda
         if told.delete_equal_successive_tempo_changes:
             is_new = np.append(True, level[1:] != level[:-1])
             tick, level = tick[is_new], level[is_new]
-        tables.append((layout.first("Tempo"), tick, level))
+        keys.append(_keys(tick, 0, ALONE, 1 << _ORDER_AT | layout.first("Tempo") + level))
     if told.use_key_signatures:
-        keys = score.key_signatures
-        row = 2 * (keys.sharps + 7) + keys.is_minor
-        tick, row = _last_of_each_tick(grid.on_steps(grid.ticks(keys.tick)), row, np.array([14]))
-        tables.append((layout.first("KeySig"), tick, row))
-    within = (tick <= LONGEST_TICK for _, tick, _ in tables)
-    return [
-        _keys(tick[kept], 0, ALONE, order << _ORDER_AT | first + row[kept])
-        for order, ((first, tick, row), kept) in enumerate(zip(tables, within, strict=True))
-    ]
+        signatures = score.key_signatures
+        row = 2 * (signatures.sharps + 7) + signatures.is_minor
+        tick, row = _last_of_each_tick(grid.on_steps(grid.ticks(signatures.tick)), row, np.array([14]))
+        keys.append(_keys(tick, 0, ALONE, 2 << _ORDER_AT | layout.first("KeySig") + row))
+    return keys
 
 
 def _last_of_each_tick(tick: np.ndarray, row: np.ndarray, default: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keep the last row of each tick, and begin with a default where nothing is said at the beginning."""
     if not len(tick) or tick[0] > 0:
         tick, row = np.append(0, tick), np.append(default, row)
-    is_last = np.append(tick[1:] != tick[:-1], True)
+    is_last = np.append(tick[1:] != tick[:-1], True) & (tick <= LONGEST_TICK)
     return tick[is_last], row[is_last]
 
 

@@ -1,13 +1,15 @@
 """Events to ids: the time that passes before each event, then the event's own ids.
 
-Legend: E events, T ids, W ids of a wait. Time passes in steps of the section of the event before.
+Legend: E events, T ids, W ids of a wait at most, O ids of an event at most. All is written into a table (E, W + O), an
+event a row, ``NONE`` where it has less, and what is not ``NONE`` are the ids. Time passes in steps of the section of
+the event before.
 """
 
 import numpy as np
 
 from etude.tokens.id_facts import DRUMS
 from etude.tokens.tsd_events import ALONE, LENGTH_AT, OFF, ON, PITCH_AT, Events
-from etude.tokens.tsd_layout import Layout
+from etude.tokens.tsd_layout import NONE, Layout
 
 _LEVEL_MASK, _LENGTH_MASK, _ID_MASK = (1 << LENGTH_AT) - 1, (1 << PITCH_AT - LENGTH_AT) - 1, (1 << 24) - 1
 
@@ -30,64 +32,70 @@ class Waits:
         self.longest = [ladder.longest for ladder in ladders]
         self.longest_id = [ladder.first_id + len(ladder.steps) - 1 for ladder in ladders]
         self.shortest_rest = 0 if rests is None else int(rests.steps[0])
-        self.count = np.array([len(ids) for ids in split], np.int64)
-        self.ids = np.zeros((max(int(self.count.max()), 1), len(split)), np.int32)
+        self.ids = np.full((max(map(len, split)), len(split)), NONE, np.int32)
         for time, ids in enumerate(split):
             self.ids[: len(ids), time] = ids
 
 
 def ids_of_events(events: Events, layout: Layout, waits: Waits) -> np.ndarray:
     """Return the ids of a piece, int32 (T,)."""
-    own = np.array([1, 1, layout.ids_of_a_note], np.int64).take(events.kind)
-    has_program = _program_rows(events, layout)
-    if has_program is not None:
-        own[has_program] += 1
     gap, is_rest = _gaps(events, layout, waits)
-    longest: int | np.ndarray = waits.longest[0]
-    if is_rest is not None:
-        longest = np.array(waits.longest).take(is_rest)
+    longest: int | np.ndarray = waits.longest[0] if is_rest is None else np.array(waits.longest).take(is_rest)
     # as many of the longest as fit, and what is left of the wait
     whole = gap // longest if (gap >= longest).any() else None
     index = gap if whole is None else gap - whole * longest
     if is_rest is not None:
         index = index + waits.first_rest * is_rest
-    count = waits.count.take(index)
-    size = count + own
-    if whole is not None:
-        size += whole
-    ends = np.cumsum(size)
-    ids = np.empty(int(ends[-1]), np.int32)
-    first = ends - size
-    if whole is not None:
-        _write_whole(ids, first, whole, np.array(waits.longest_id).take(0 if is_rest is None else is_rest))
-        first += whole
-    # where nothing is left, this falls on an id that the event itself writes again
-    ids[first] = waits.ids[0].take(index)
-    for place in range(1, len(waits.ids)):
-        rows = np.flatnonzero(count > place)
-        ids[first[rows] + place] = waits.ids[place].take(index[rows])
-    _write_own(ids, ends, events, layout)
-    if has_program is not None:
-        at = (ends - own).take(has_program)
-        ids[at] = layout.first("Program") + layout.row_of_instrument.take(events.instrument.take(has_program))
-    return ids
+    own = _own_ids(events, layout)
+    table = np.empty((len(gap), len(waits.ids) + len(own)), np.int32)
+    for place, ids in enumerate(waits.ids):
+        table[:, place] = ids.take(index)
+    for place, column in enumerate(own, len(waits.ids)):
+        table[:, place] = column
+    is_there = (table >= 0).ravel()
+    ids = np.compress(is_there, table.ravel())
+    if whole is None:
+        return ids
+    ends = np.cumsum(np.count_nonzero(is_there.reshape(table.shape), axis=1))
+    longest_id = np.array(waits.longest_id, np.int32).take(0 if is_rest is None else is_rest)
+    places = np.repeat(np.append(0, ends[:-1]), whole)
+    return np.insert(ids, places, np.repeat(np.broadcast_to(longest_id, whole.shape), whole))
 
 
-def _write_whole(ids: np.ndarray, first: np.ndarray, whole: np.ndarray, longest_id: np.ndarray) -> None:
-    """Write the longest waits, ``whole[e]`` of them from ``first[e]`` on."""
-    places = np.arange(int(whole.sum())) + np.repeat(first - (np.cumsum(whole) - whole), whole)
-    ids[places] = np.repeat(np.broadcast_to(longest_id, whole.shape), whole)
+def _own_ids(events: Events, layout: Layout) -> list[np.ndarray]:
+    """Return the columns of what events are, each of them (E,)."""
+    payload, is_alone = events.payload, events.kind == ALONE
+    pitch = payload >> PITCH_AT
+    if events.instrument is not None:
+        pitch += (events.instrument == DRUMS) * np.int32(128)
+    is_off = events.kind == OFF
+    if layout.has_offs:
+        pitch += is_off * np.int32(256)
+    columns = [layout.pitch_ids.ravel().take(pitch, mode="clip")]
+    if layout.settings.use_velocities:
+        level = payload & _LEVEL_MASK
+        level += layout.first("Velocity")
+        np.putmask(level, is_off, NONE)
+        columns.append(level)
+    if not layout.has_offs:
+        columns.append(((payload >> LENGTH_AT) & _LENGTH_MASK) + np.int32(layout.first("Duration")))
+    if layout.settings.use_programs:
+        columns.insert(0, _programs(events, layout, ~is_alone))
+    alone = np.flatnonzero(is_alone)
+    for column in columns:
+        column[alone] = NONE
+    columns[0][alone] = payload[alone] & _ID_MASK
+    return columns
 
 
-def _program_rows(events: Events, layout: Layout) -> np.ndarray | None:
-    """Return the events that have their instrument before them."""
-    if not layout.settings.use_programs:
-        return None
-    rows = np.flatnonzero(events.kind)
+def _programs(events: Events, layout: Layout, is_note: np.ndarray) -> np.ndarray:
+    """Return the id of the instrument before each note, ``NONE`` where it need not be told."""
+    ids = layout.row_of_instrument.take(events.instrument) + layout.first("Program")
     if layout.settings.program_changes:
-        instrument = events.instrument.take(rows)
-        rows = rows[np.append(True, instrument[1:] != instrument[:-1])]
-    return rows
+        rows = np.flatnonzero(is_note)
+        instrument = events.instrument[rows]
+        ids[rows[1:][instrument[1:] == instrument[:-1]]] = NONE
+    return ids
 
 
 def _gaps(events: Events, layout: Layout, waits: Waits) -> tuple[np.ndarray, np.ndarray | None]:
@@ -115,38 +123,3 @@ def _end_before(events: Events, layout: Layout) -> np.ndarray:
         length = layout.durations.steps.take((events.payload >> LENGTH_AT) & _LENGTH_MASK, mode="clip")
         end = np.maximum.accumulate(np.where(is_on, tick + length * events.grid.step_at(tick), 0))
     return np.append(0, end[:-1])
-
-
-def _write_own(ids: np.ndarray, ends: np.ndarray, events: Events, layout: Layout) -> None:
-    """Write what events are, up to their ends."""
-    notes = _rows(events.kind == ON)
-    alone = np.flatnonzero(events.kind == ALONE)
-    ids[ends[alone] - 1] = events.payload[alone] & _ID_MASK
-    at, payload = ends[notes] - 1, events.payload[notes]
-    if not layout.has_offs:
-        ids[at] = ((payload >> LENGTH_AT) & _LENGTH_MASK) + layout.first("Duration")
-        at -= 1
-    if layout.settings.use_velocities:
-        ids[at] = (payload & _LEVEL_MASK) + layout.first("Velocity")
-        at -= 1
-    _write_pitches(ids, at, events, notes, layout.pitch_ids[0])
-    if layout.has_offs:
-        offs = _rows(events.kind == OFF)
-        _write_pitches(ids, ends[offs] - 1, events, offs, layout.pitch_ids[1])
-
-
-def _rows(is_there: np.ndarray) -> np.ndarray | slice:
-    """Return the rows that are, as a slice where they follow one another: that copies nothing."""
-    rows = np.flatnonzero(is_there)
-    is_run = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
-    return slice(int(rows[0]), int(rows[-1]) + 1) if is_run else rows
-
-
-def _write_pitches(
-    ids: np.ndarray, at: np.ndarray, events: Events, rows: np.ndarray | slice, pitch_ids: np.ndarray
-) -> None:
-    """Write ids of pitches; ``pitch_ids`` (2, 128) has a row for drums."""
-    pitch = events.payload[rows] >> PITCH_AT
-    if events.instrument is not None:
-        pitch += (events.instrument[rows] == DRUMS) * np.int32(128)
-    ids[at] = pitch_ids.ravel().take(pitch)

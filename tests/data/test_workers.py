@@ -271,8 +271,10 @@ def test_what_fails_while_jobs_are_taken_is_raised():
 
 
 OWNER = """
-import sys
+import signal, sys
 from etude.data.workers import run_in_order
+# a shell that starts its jobs in the background lets them ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 list(run_in_order([["a", "tell " + sys.argv[1]]], "reader_with_faults:read", workers=1, limit_sec=float(sys.argv[2])))
 """
 
