@@ -135,9 +135,10 @@ def _instruments(score: Score, layout: Layout) -> np.ndarray:
 def _notes(score: Score, layout: Layout, grid: Grid, of_track: np.ndarray) -> _Notes | None:
     """Return the notes that are told, with what their ids are made of."""
     notes, told = score.notes, layout.settings
-    is_one = len(of_track) == 1 and of_track[0] == 0 and not told.use_programs
-    instrument = None if is_one else of_track[notes.track]
-    low, high = layout.pitches[0 if instrument is None else instrument].T
+    is_one = not told.use_programs and not of_track.any()
+    instrument = None if is_one else of_track.take(notes.track)
+    # the row of NONE, -1, is the last
+    low, high = told.pitch_range if is_one else (bound.take(instrument, mode="wrap") for bound in layout.pitches)
     is_told = (notes.pitch >= low) & (notes.pitch <= high)
     if not is_told.all():
         notes = notes.take(is_told)

@@ -197,13 +197,13 @@ class Layout:
 
     @cached_property
     def pitches(self) -> np.ndarray:
-        """Lowest and highest pitch of each instrument 0..128, int32 (129, 2), and none of ``NONE`` at -1."""
+        """Lowest and highest pitch of each instrument 0..128, and none for ``NONE``, the last; int32 (2, 130)."""
         told = self.settings
         table = np.full((DRUMS + 2, 2), told.pitch_range, np.int32)
         if told.use_pitchdrum_tokens:
             table[DRUMS] = told.drums_pitch_range
         table[NONE] = (128, -1)
-        return table
+        return np.ascontiguousarray(table.T)
 
     @property
     def ids_of_a_note(self) -> int:
