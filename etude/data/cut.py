@@ -11,10 +11,9 @@ from etude.data.build import Builder
 from etude.data.corpus import Corpus, Piece
 from etude.data.filters import FilterSettings
 from etude.data.labels import FileLabels, Labels
-from etude.data.lock import writing
+from etude.data.lock import check_place, writing
 from etude.data.parse import PieceReader, columns_of
 from etude.data.prepare_settings import PrepareSettings
-from etude.errors import CorpusError
 from etude.files import draft_folder, write_json
 from etude.music.segments import Segment, segments
 
@@ -55,7 +54,7 @@ def cut(
     """
     began = time.monotonic()
     opened, out = Corpus.open(corpus), Path(out).resolve()
-    _check_out(out, force)
+    check_place(out, force)
     # the pieces passed the filters of their corpus, and their splits are settled
     plain = opened.info["settings"] | {"filters": FilterSettings().plain(), "given_splits": "keep"}
     settings = PrepareSettings.parse(plain)
@@ -74,7 +73,7 @@ def cut(
         finally:
             builder.abandon()
         write_json(draft / "corpus.json", info)
-        _check_out(out, force)
+        check_place(out, force)
     return {
         "corpus": str(out),
         "pieces": len(opened),
@@ -101,13 +100,3 @@ def _add(builder: Builder, piece: Piece, said: FileLabels, found: list[Segment])
     # what is known is asked for when rows are added, and no longer
     builder.labels.of = dict.fromkeys(names, said)
     builder.add(names, pa.table(facts), pa.table(scores))
-
-
-def _check_out(out: Path, force: bool) -> None:
-    """Refuse to write over anything but an empty folder or, when forced, a corpus."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / "corpus.json").is_file():
-        raise CorpusError(f"{out}: exists and is not a corpus; choose another folder")
-    if not force:
-        raise CorpusError(f"{out}: a corpus is here already; replace it with --force, or choose another folder")

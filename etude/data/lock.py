@@ -41,6 +41,20 @@ def writing(path: Path, *, wait: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+def check_place(out: Path, force: bool) -> None:
+    """Refuse to write over anything but an empty folder or, when forced, a corpus.
+
+    Raises:
+        CorpusError: something else is at ``out``.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "corpus.json").is_file():
+        raise CorpusError(f"{out}: exists and is not a corpus; choose another folder")
+    if not force:
+        raise CorpusError(f"{out}: a corpus is here already; replace it with --force, or choose another folder")
+
+
 def _take(lock: Path, wait: bool) -> int:
     while True:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)

@@ -22,7 +22,7 @@ from etude.data.inputs import Input, find_inputs
 from etude.data.journal import Journal, Record
 from etude.data.label_sources import labels_of_files
 from etude.data.labels import FileLabels, Labels
-from etude.data.lock import writing
+from etude.data.lock import check_place, writing
 from etude.data.parse import READING_SCHEMA, PieceReader, columns_of, unpack
 from etude.data.prepare_settings import PrepareSettings
 from etude.errors import CorpusError
@@ -104,7 +104,7 @@ def prepare(
     began = time.monotonic()
     chosen = PrepareSettings.parse(settings)
     out = Path(out).resolve()
-    _check_out(out, force)
+    check_place(out, force)
     if os.fspath(midi_dir) == SAMPLER:
         if labels is not None:
             raise CorpusError(f"{labels}: the built-in corpus has its own labels; leave --labels out")
@@ -122,7 +122,7 @@ def prepare(
         source = _files(Path(midi_dir), inputs, known, chosen, engine_named(engine), workers)
     with writing(out), _reading(out, source.key) as journal, draft_folder(out) as draft:
         info, continued = _build(draft, source, journal, chosen, progress)
-        _check_out(out, force)
+        check_place(out, force)
     counts = info["files"]
     return {
         "corpus": os.fspath(out),
@@ -253,13 +253,3 @@ def _sampler(settings: PrepareSettings) -> Source:
             yield Read([piece.path for piece in group], pa.table(facts), pa.table(scores))
 
     return Source(SAMPLER, [piece.path for piece in pieces], Labels(tuple(names), of), read, SAMPLER)
-
-
-def _check_out(out: Path, force: bool) -> None:
-    """Refuse to write over anything but an empty folder or, when forced, a corpus."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / "corpus.json").is_file():
-        raise CorpusError(f"{out}: exists and is not a corpus; choose another folder")
-    if not force:
-        raise CorpusError(f"{out}: a corpus is here already; replace it with --force, or choose another folder")
