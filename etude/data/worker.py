@@ -72,8 +72,6 @@ def main(call: str) -> None:
     # what a library prints must not end up among the frames
     os.dup2(2, 1)
     _be_expendable()
-    # pyarrow loads pandas where that is installed, to recognise its tables: a sixth of a second, for nothing
-    sys.modules.setdefault("pandas", None)
     try:
         _serve(call, sys.stdin.buffer, answers)
     except (EOFError, BrokenPipeError):
