@@ -6,7 +6,7 @@
 `etude prepare` finds, reads, checks and hashes files, removes duplicates, finds variants, splits and writes the corpus;
 the bare parse only parses, in one process; Aria's `MidiDataset.build_to_file` reads, filters, removes exact duplicates
 and writes lines of JSON. Passes are interleaved and the median counts. Memory is the proportional set size of the
-command and all its processes together, sampled 20 times a second; processor time is that of all of them. Every command
+command and all its processes together, sampled 20 times a second in a pass of its own; processor time is of all. Every command
 also runs on one file alone: "start apart" is without the time that takes, ours and theirs. Aria builds every 10th file.
 The run fails when a file is missing from the ledger.
 """
@@ -40,10 +40,10 @@ class Measured(NamedTuple):
     notes: int
 
 
-def prepare_once(folder: Path, out: Path, workers: int, *more: str) -> Measured:
+def prepare_once(folder: Path, out: Path, workers: int, *more: str, memory: bool = False) -> Measured:
     """Run the command and watch it."""
     command = [sys.executable, "-m", "etude.cli", "prepare", folder, out, "--json", "--workers", str(workers), *more]
-    ran = watched(command)
+    ran = watched(command, memory=memory)
     made = json.loads(ran.printed)
     return Measured(made["seen"], ran.wall_sec, ran.cpu_sec, ran.peak_bytes, made["notes"])
 
@@ -69,7 +69,7 @@ def aria_once(files: list[str], aria: Path, aria_utils: Path, folder: Path) -> M
         (chosen / f"{k}.mid").symlink_to(Path(file).resolve())
     command = [sys.executable, "-c", _ARIA, aria.resolve(), aria_utils.resolve(), chosen, folder / "aria.jsonl"]
     with contextlib.chdir(aria):
-        ran = watched(command)
+        ran = watched(command, memory=False)
     notes = sum(symusic.Score(file).note_num() for file in files)
     return Measured(len(files), ran.wall_sec, ran.cpu_sec, ran.peak_bytes, notes)
 
@@ -115,6 +115,10 @@ def main() -> None:
                 kept[ours].append(prepare_once(source, out, options.workers, "--force"))
             passes[bare].append(parse_once(files))
             check_ledger(out, [one.name for one in inputs])
+        peaks = {
+            alone: prepare_once(options.folder, out, options.workers, "--no-near-duplicates", "--force", memory=True),
+            ours: prepare_once(options.folder, out, options.workers, "--force", memory=True),
+        }
         written = sum(file.stat().st_size for file in out.rglob("*"))
         if options.aria:
             for kept, some in ((starts, files[:1]), (passes, files[::10])):
@@ -133,7 +137,7 @@ def main() -> None:
             continue
         wall = statistics.median(run.wall_sec for run in runs)
         wall_apart, cpu_apart = per_file(runs, starts[name])
-        peak = max(run.peak_bytes for run in runs) / 1e6
+        peak = peaks[name].peak_bytes / 1e6 if name in peaks else 0
         row = (f"{runs[0].files:,}", f"{wall:.2f}", f"{runs[0].files / wall:,.0f}", f"{1 / wall_apart:,.0f}")
         row += (f"{cpu_apart * 1e3:.2f}", f"{cpu_apart / base:.2f}", f"{peak:,.0f}" if peak else "–")
         print(f"| {name} | {' | '.join(row)} |")

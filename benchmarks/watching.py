@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-_SAMPLE_EVERY_SEC = 0.05
+_SAMPLE_EVERY_SEC, _LOOK_EVERY_SEC = 0.05, 0.005
 
 
 class Ran(NamedTuple):
@@ -16,7 +16,7 @@ class Ran(NamedTuple):
     Attributes:
         wall_sec: from start to end.
         cpu_sec: processor time of the command and all its processes that have ended.
-        peak_bytes: the largest sum of their proportional set sizes, sampled 20 times a second.
+        peak_bytes: the largest sum of their proportional set sizes, sampled 20 times a second; 0 if it was not.
         printed: standard output.
     """
 
@@ -26,15 +26,21 @@ class Ran(NamedTuple):
     printed: bytes
 
 
-def watched(command: list) -> Ran:
-    """Run a command; stop the benchmark if it fails."""
+def watched(command: list, *, memory: bool = True) -> Ran:
+    """Run a command; stop the benchmark if it fails.
+
+    Args:
+        command: program and arguments.
+        memory: sample it; the system then holds the command's processes up, by a fifth of their time.
+    """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     peak = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            peak = max(peak, sum(map(proportional_bytes, family(process.pid))))
-            time.sleep(_SAMPLE_EVERY_SEC)
+            if memory:
+                peak = max(peak, sum(map(proportional_bytes, family(process.pid))))
+            time.sleep(_SAMPLE_EVERY_SEC if memory else _LOOK_EVERY_SEC)
         wall = time.monotonic() - began
         printed = process.stdout.read()
     if process.returncode:
