@@ -6,9 +6,9 @@
 `etude prepare` finds, reads, checks and hashes files, removes duplicates, finds variants, splits and writes the corpus;
 the bare parse only parses, in one process; Aria's `MidiDataset.build_to_file` reads, filters, removes exact duplicates
 and writes lines of JSON. Passes are interleaved and the median counts. Memory is the proportional set size of the
-command and all its processes together, sampled 20 times a second in a pass of its own; processor time is of all. Every command
-also runs on one file alone: "start apart" is without the time that takes, ours and theirs. Aria builds every 10th file.
-The run fails when a file is missing from the ledger.
+command and all its processes together, sampled 20 times a second in a pass of its own; processor time is of all.
+Every command also runs on one file alone: "start apart" is without the time that takes, ours and theirs. Aria builds
+every 10th file. The run fails when a file is missing from the ledger.
 """
 
 import argparse
