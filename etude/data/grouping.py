@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from etude.errors import CorpusError
+from etude.errors import CorpusError, nearest
 
 _GIVEN, _LABEL, _ID = range(3)
 
@@ -77,6 +77,17 @@ def group_pieces(
     roots = [names.root(node) for node in base]
     given = {group: names.split[root] for group, root in zip(groups, roots, strict=True) if root in names.split}
     return Grouping(groups, given, joined)
+
+
+def check_keys(group_by: Sequence[str], labels: Sequence[str], *, where: str = "") -> None:
+    """Refuse a label to group by that a corpus does not have.
+
+    Raises:
+        CorpusError: with the nearest label.
+    """
+    for name in group_by:
+        if name not in labels:
+            raise CorpusError(f"{where}group by {name}: no such label; {nearest(name, labels)}")
 
 
 class _Names:

@@ -15,8 +15,6 @@ from etude.data.licence_names import normal_licence
 from etude.data.licences import source_files
 from etude.data.names import check_label, labels_of_name
 from etude.data.prepare_settings import PrepareSettings
-from etude.errors import CorpusError
-from etude.settings import nearest
 
 OWN_TABLE = "labels.csv"
 """A table of this name in the folder that is prepared is read when no other is named."""
@@ -40,7 +38,7 @@ def labels_of_files(
         table: of labels; None takes ``labels.csv`` in the folder if it is there, ``"none"`` takes no table.
         licence: of files for which nothing names one.
         fixed: labels of all files for which nothing names others.
-        settings: ``names`` are the labels read from names, ``group_by`` must be among the labels.
+        settings: ``names`` are the labels read from names.
 
     Raises:
         CorpusError: labels that do not fit.
@@ -64,9 +62,6 @@ def labels_of_files(
                 licence=normal_licence(said.licence) or found_licence or licence,
                 source=said.source or found_source,
             )
-    for name in settings.group_by:
-        if name not in labels.names:
-            raise CorpusError(f"group by {name}: no such label; {nearest(name, labels.names)}")
     return labels
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from etude.data.build import Builder
 from etude.data.engines import engine_named
+from etude.data.grouping import check_keys
 from etude.data.inputs import Input, find_inputs
 from etude.data.journal import Journal, Record
 from etude.data.label_sources import labels_of_files
@@ -120,6 +121,7 @@ def prepare(
             settings=chosen,
         )
         source = _files(Path(midi_dir), inputs, known, chosen, engine_named(engine), workers)
+    check_keys(chosen.group_by, source.labels.names)
     with writing(out), _reading(out, source.key) as journal, draft_folder(out) as draft:
         info, continued = _build(draft, source, journal, chosen, progress)
         check_place(out, force)

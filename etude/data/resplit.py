@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from etude.data.corpus import LABEL_PREFIX, Corpus
 from etude.data.division import KnownPieces, divide, write_division
+from etude.data.grouping import check_keys
 from etude.data.labels import FileLabels
 from etude.data.lock import writing
 from etude.data.near import NEAR
@@ -57,9 +58,7 @@ def known_pieces(corpus: Corpus, settings: PrepareSettings) -> KnownPieces:
     Raises:
         CorpusError: a label to group by is not there, or the corpus was made before groups were kept.
     """
-    for name in settings.group_by:
-        if name not in corpus.info["labels"]:
-            raise CorpusError(f"{corpus.path}: group by {name}: no such label; {nearest(name, corpus.info['labels'])}")
+    check_keys(settings.group_by, corpus.info["labels"], where=f"{corpus.path}: ")
     known = KnownPieces(settings.group_by)
     labels = [LABEL_PREFIX + name for name in settings.group_by]
     for batch in corpus.tables(["id", "path", "given_group", "given_split", *labels]):

@@ -462,6 +462,8 @@ def test_a_label_to_group_by_must_be_there(small, tmp_path):
     (small / "labels.csv").write_text("path,composer\n0.mid,Haydn\n")
     with pytest.raises(CorpusError, match="group by composr: no such label; did you mean 'composer'"):
         prepare(small, tmp_path / "out", workers=1, group_by=["composr"])
+    with pytest.raises(CorpusError, match="group by composr: no such label; did you mean 'composer'"):
+        prepare("sampler", tmp_path / "out", group_by=["composr"])
 
 
 def test_variants_of_a_piece_share_a_group_and_a_split(tmp_path):
