@@ -19,7 +19,7 @@ def digest_of_score(score: Score) -> bytes:
         digest.update(f"{name}{len(table)}".encode())
         for values in table.columns().values():
             whole = isinstance(values, np.ndarray)
-            digest.update(values.astype("<i4").tobytes() if whole else json.dumps(values).encode())
+            digest.update(np.ascontiguousarray(values, "<i4") if whole else json.dumps(values).encode())
     return digest.digest()
 
 

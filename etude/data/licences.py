@@ -83,18 +83,6 @@ class LicenceDigest:
         return self._digest.hexdigest()
 
 
-def licence_digest(rows: Iterable[tuple[str, str | None, str | None]]) -> str:
-    """Return 32 hex digits that stand for the licence and source of every piece.
-
-    Args:
-        rows: id, licence and source of each piece, in the order of the corpus.
-    """
-    digest = LicenceDigest()
-    for row in rows:
-        digest.add(*row)
-    return digest.hexdigest()
-
-
 def _fits(name: str, pattern: str) -> bool:
     begins = pattern.endswith("*")
     wanted = pattern.rstrip("*").strip()

@@ -169,6 +169,8 @@ def _checked(piece: ReadPiece) -> ReadPiece:
         return piece
     try:
         scores_to_arrow([piece.score])
+    except MemoryError:
+        raise
     except Exception as error:
         return _rejected(piece.facts["sha256"], f"the reader failed: {type(error).__name__}: {error}")
     return piece

@@ -163,8 +163,9 @@ class Score:
             kinds[notes.track] if len(notes) else notes.track,
         )
         rows = np.stack(columns, axis=1)[_order_of_rows(*columns)]
-        head = f"{self.ppq // step}:".encode()
-        return blake2b(head + np.ascontiguousarray(rows, "<i4").tobytes(), digest_size=8).hexdigest()
+        digest = blake2b(f"{self.ppq // step}:".encode(), digest_size=8)
+        digest.update(np.ascontiguousarray(rows, "<i4"))
+        return digest.hexdigest()
 
     def _repr_html_(self) -> str:
         from etude.pages import score_html  # upwards on purpose: a notebook asks a value to show itself
