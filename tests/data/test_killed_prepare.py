@@ -59,7 +59,8 @@ def test_a_command_that_is_killed_again_and_again_gets_there(reference, tmp_path
                 process.send_signal(draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM]))
             out, err = process.communicate()
             assert process.returncode in (0, 130, -signal.SIGKILL, -signal.SIGTERM), err.decode()
-            if process.returncode == 0:
+            # a kill may come between the last rename and the end of the process: then the corpus is there all the same
+            if process.returncode == 0 or (tmp_path / "out" / "corpus.json").exists():
                 break
         assert tree_of(tmp_path / "out") == reference
         rounds += 1
