@@ -16,7 +16,7 @@ from etude.tokens import tokenizer_of
 from etude.training.cadence import micro_rows
 from etude.training.checkpoint import TrainState
 from etude.training.precision import resolve_precision
-from etude.training.train import build_parts, take_step
+from etude.training.step import build_parts, take_step
 
 _SIDE = 1024  # of the square matrices that a device is timed with
 _SHARE_OF_PRODUCTS = 0.5  # what a training step reaches of the speed of its matrix products, roughly
