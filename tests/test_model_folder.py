@@ -108,6 +108,7 @@ def remove_config(folder):
     ],
 )
 def test_a_damaged_model_is_refused_with_one_line(tmp_path, damage, message):
+    """covers: star-19"""
     damage(save(tmp_path / "m"))
     with pytest.raises(ModelError, match=message) as caught:
         load(tmp_path / "m")

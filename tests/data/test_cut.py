@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from corpus_for_tests import make_corpus
 
@@ -9,9 +10,14 @@ from etude.cli.__main__ import main
 from etude.data.corpus import Corpus
 from etude.data.cut import cut
 from etude.data.doctor import check_corpus
+from etude.data.prepare import prepare
 from etude.data.resplit import resplit
 from etude.data.tokenize import tokenize
 from etude.errors import CorpusError
+from etude.music.columns import TimeSignatures
+from etude.music.edit import transpose
+from etude.music.midi import write_midi
+from etude.music.score import Score
 from etude.music.segments import segments
 from etude.tokens import build_tokenizer
 
@@ -98,3 +104,45 @@ def test_what_is_no_corpus_is_neither_cut_nor_overwritten(prepared, tmp_path):
         cut(prepared, tmp_path, force=True)
     with pytest.raises(CorpusError, match="not a corpus"):
         cut(tmp_path, tmp_path / "out")
+
+
+def tune_in(key, *, bars, seed):
+    """Return a melody over the chords of C major or A minor, a chord a bar."""
+    draw = np.random.default_rng(seed)
+    chords = [[0, 4, 7], [5, 9, 0], [7, 11, 2], [0, 4, 7]] if key == "c" else [[9, 0, 4], [2, 5, 9], [4, 8, 11], [9, 0, 4]]
+    tones = np.array(chords)[np.arange(bars) % 4]
+    held, melody = 48 + tones, 72 + draw.permuted(np.c_[tones, tones[:, :1]], axis=1)
+    bar = np.arange(bars)[:, None] * 1920
+    return Score.of(
+        np.r_[np.broadcast_to(bar, held.shape).ravel(), (bar + [0, 480, 960, 1440]).ravel()],
+        np.r_[np.full(held.size, 1920), np.full(melody.size, 480)],
+        np.r_[held.ravel(), melody.ravel()],
+        time_signatures=TimeSignatures.of(tick=[0], numerator=[4], denominator=[4]),
+        ppq=480,
+    )
+
+
+def test_sixteen_bars_in_c_or_a_minor_with_no_file_in_two_splits(tmp_path):
+    """covers: MT-20"""
+    for number in range(9):
+        tune = tune_in(["c", "a"][number % 2], bars=40, seed=number)
+        for name, semitones in (("low", 0), ("high", 1)):
+            midi = tmp_path / f"midi-{name}" / f"{number}.mid"
+            midi.parent.mkdir(exist_ok=True)
+            write_midi(transpose(tune, semitones), midi)
+    remi, ids = build_tokenizer("remi", normalise_key=True), {}
+    for name in ("low", "high"):
+        prepare(tmp_path / f"midi-{name}", tmp_path / name, fractions=(0.5, 0.25, 0.25), seed=3)
+        cut(tmp_path / name, tmp_path / f"{name}-cut", bars=16)
+        corpus = Corpus.open(tmp_path / f"{name}-cut")
+        split_of = {}
+        for row in corpus.splits.to_pylist():
+            assert split_of.setdefault(row["path"].partition("#")[0], row["split"]) == row["split"]
+        assert set(split_of.values()) == {"train", "valid", "test"}
+        ids[name] = {piece.path: remi.encode(piece.score).tolist() for piece in corpus.pieces()}
+    assert len(ids["low"]) == 27
+    assert ids["low"] == ids["high"]
+    plain = build_tokenizer("remi")
+    first = next(Corpus.open(tmp_path / "low-cut").pieces())
+    higher = next(Corpus.open(tmp_path / "high-cut").pieces())
+    assert plain.encode(first.score).tolist() != plain.encode(higher.score).tolist()

@@ -140,6 +140,7 @@ def test_two_that_start_at_once_make_them_once(corpus, tokenizer):
 
 
 def test_opening_with_another_tokenizer_is_refused(corpus, tokenizer):
+    """covers: star-19"""
     path = tokenize(corpus, tokenizer).path
     with pytest.raises(TokenError) as error:
         Shards.open(path, Wide())
