@@ -109,7 +109,9 @@ def test_what_is_no_corpus_is_neither_cut_nor_overwritten(prepared, tmp_path):
 def tune_in(key, *, bars, seed):
     """Return a melody over the chords of C major or A minor, a chord a bar."""
     draw = np.random.default_rng(seed)
-    chords = [[0, 4, 7], [5, 9, 0], [7, 11, 2], [0, 4, 7]] if key == "c" else [[9, 0, 4], [2, 5, 9], [4, 8, 11], [9, 0, 4]]
+    chords = (
+        [[0, 4, 7], [5, 9, 0], [7, 11, 2], [0, 4, 7]] if key == "c" else [[9, 0, 4], [2, 5, 9], [4, 8, 11], [9, 0, 4]]
+    )
     tones = np.array(chords)[np.arange(bars) % 4]
     held, melody = 48 + tones, 72 + draw.permuted(np.c_[tones, tones[:, :1]], axis=1)
     bar = np.arange(bars)[:, None] * 1920
