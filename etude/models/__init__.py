@@ -11,6 +11,7 @@ from etude.settings import Settings
 
 MODELS = {
     "decoder": "etude.models.decoder:Decoder",
+    "linear": "etude.models.linear:LinearDecoder",
 }
 
 

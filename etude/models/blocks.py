@@ -3,7 +3,8 @@
 Dimension key:  B batch   T tokens   D model width   F inner width of the feed-forward layer
 
 ``rms_norm`` and ``swiglu`` do what torch's composition of small operations does, but keep less for the
-backward pass and go over memory fewer times; under autocast they hand over its dtype directly.
+backward pass and go over memory fewer times; under autocast they hand over its dtype directly. A compiler sees
+the composition instead, and fuses it.
 """
 
 import torch
@@ -14,36 +15,37 @@ from torch.nn import functional as F
 from etude.models.attention import Attention
 from etude.models.cache import LayerCache
 from etude.models.precision import product_dtype, sum_dtype
+from etude.models.segments import Segments
 from etude.models.settings import DecoderSettings
-
-EPS = 1e-5
-"""Added to the variance, or the mean square, before its root."""
 
 
 class RMSNorm(nn.Module):
-    """x / sqrt(mean(x ** 2) + EPS) * weight.
+    """x / sqrt(mean(x ** 2) + eps) * weight.
 
     Source:
         Zhang and Sennrich 2019, Root Mean Square Layer Normalization.
     """
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, eps: float = 1e-5):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis."""
-        return _RMSNorm.apply(x, self.weight)
+        if torch.compiler.is_compiling():
+            return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps).to(product_dtype(x))
+        return _RMSNorm.apply(x, self.weight, self.eps)
 
 
 class _RMSNorm(torch.autograd.Function):
     """Keeps its input brought to unit size, in the dtype of products, and the size."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
         dtype = product_dtype(x)
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale = torch.rsqrt(norm.square_().div_(x.shape[-1]).add_(EPS))
+        scale = torch.rsqrt(norm.square_().div_(x.shape[-1]).add_(eps))
         unit = (x * scale).to(dtype)
         ctx.save_for_backward(unit, scale, weight)
         return unit * weight.to(dtype)
@@ -56,7 +58,7 @@ class _RMSNorm(torch.autograd.Function):
         grad_weight = product.flatten(0, -2).sum(0, dtype=sum_dtype(product))
         mean = torch.mv(product.flatten(0, -2), weight.to(grad.dtype)).div_(unit.shape[-1]).view_as(scale)
         grad_unit = torch.mul(grad, weight.to(grad.dtype), out=product).addcmul_(unit, mean, value=-1)
-        return grad_unit * scale, grad_weight.to(weight.dtype)
+        return grad_unit * scale, grad_weight.to(weight.dtype), None
 
 
 class _Swiglu(torch.autograd.Function):
@@ -77,7 +79,8 @@ class _Swiglu(torch.autograd.Function):
 
 def build_norm(settings: DecoderSettings) -> nn.Module:
     """Build layer normalisation (weight and bias) or root-mean-square normalisation (weight)."""
-    return nn.LayerNorm(settings.model_dim, eps=EPS) if settings.norm == "layer" else RMSNorm(settings.model_dim)
+    kind = nn.LayerNorm if settings.norm == "layer" else RMSNorm
+    return kind(settings.model_dim, eps=settings.norm_eps)
 
 
 class FeedForward(nn.Module):
@@ -86,44 +89,59 @@ class FeedForward(nn.Module):
     def __init__(self, settings: DecoderSettings):
         super().__init__()
         self.kind = settings.feed_forward
-        gated = self.kind == "swiglu"
-        self.up = nn.Linear(settings.model_dim, settings.ff_dim * (2 if gated else 1), bias=False)
-        self.down = nn.Linear(settings.ff_dim, settings.model_dim, bias=False)
+        self.dropout = settings.inner_dropout
+        rows = settings.ff_dim * (2 if self.kind == "swiglu" else 1)
+        self.up = nn.Linear(settings.model_dim, rows, bias=settings.biases)
+        self.down = nn.Linear(settings.ff_dim, settings.model_dim, bias=settings.biases)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each token, (..., D) to (..., D)."""
-        if self.kind == "swiglu":
-            # two products of half the size: glibc gives tensors over 32 MB back to the system each time
-            gate_FD, value_FD = self.up.weight.chunk(2)
-            return self.down(_Swiglu.apply(F.linear(x, gate_FD), F.linear(x, value_FD)))
-        return self.down(activate(self.up(x), self.kind))
+        inner = self._gated(x) if self.kind == "swiglu" else activate(self.up(x), self.kind)
+        if self.dropout:
+            inner = F.dropout(inner, self.dropout, self.training)
+        return self.down(inner)
+
+    def _gated(self, x: Tensor) -> Tensor:
+        # two products of half the size: glibc gives tensors over 32 MB back to the system each time
+        gate_FD, value_FD = self.up.weight.chunk(2)
+        gate_F, value_F = (None, None) if self.up.bias is None else self.up.bias.chunk(2)
+        if torch.compiler.is_compiling():
+            return F.silu(F.linear(x, gate_FD, gate_F)) * F.linear(x, value_FD, value_F)
+        return _Swiglu.apply(F.linear(x, gate_FD, gate_F), F.linear(x, value_FD, value_F))
 
 
 def activate(inner: Tensor, kind: str, *, dim: int = -1) -> Tensor:
     """Apply the activation of a feed-forward layer; gated, ``dim`` shrinks from 2F to F."""
     if kind == "relu":
         return F.relu(inner)
-    if kind == "gelu":
-        return F.gelu(inner)
+    if kind in ("gelu", "gelu_tanh"):
+        return F.gelu(inner, approximate="tanh" if kind == "gelu_tanh" else "none")
     gate, value = inner.chunk(2, dim=dim)
     return F.silu(gate) * value
 
 
 class Block(nn.Module):
-    """Pre-norm: x + attention(norm(x)), then x + feed_forward(norm(x)); dropout on what is added."""
+    """Attention, then feed-forward, each added to what went in, with dropout on what is added.
 
-    def __init__(self, settings: DecoderSettings):
+    Pre-norm: x + half(norm(x)); post-norm: norm(x + half(x)).
+    """
+
+    def __init__(self, settings: DecoderSettings, layer: int = 0):
         super().__init__()
         self.attention_norm = build_norm(settings)
         self.attention = Attention(settings)
         self.feed_forward_norm = build_norm(settings)
         self.feed_forward = FeedForward(settings)
-        self.dropout = settings.dropout
+        self.pre_norm = settings.norm_placement == "pre"
+        self.dropout = settings.block_dropout(layer)
 
-    def forward(self, x_BTD: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """Transform ``x_BTD``; an empty ``cache`` is filled."""
-        x_BTD = x_BTD + self._drop(self.attention(self.attention_norm(x_BTD), cache))
-        return x_BTD + self._drop(self.feed_forward(self.feed_forward_norm(x_BTD)))
+    def forward(self, x_BTD: Tensor, cache: LayerCache | None = None, segments: Segments | None = None) -> Tensor:
+        """Transform ``x_BTD``, segments apart; an empty ``cache`` is filled."""
+        if self.pre_norm:
+            x_BTD = x_BTD + self._drop(self.attention(self.attention_norm(x_BTD), cache, segments))
+            return x_BTD + self._drop(self.feed_forward(self.feed_forward_norm(x_BTD)))
+        x_BTD = self.attention_norm(x_BTD + self._drop(self.attention(x_BTD, cache, segments)))
+        return self.feed_forward_norm(x_BTD + self._drop(self.feed_forward(x_BTD)))
 
     def _drop(self, x_BTD: Tensor) -> Tensor:
         return F.dropout(x_BTD, self.dropout, self.training) if self.dropout else x_BTD

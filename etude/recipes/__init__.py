@@ -11,15 +11,24 @@ from typing import Any
 
 from etude.config import RunConfig
 from etude.errors import SettingsError, nearest
-from etude.recipes import llama, music_transformer
+from etude.recipes import aria, llama, musecoco, music_transformer
 from etude.recipes.resolve import override
 
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     "music-transformer-tiny": music_transformer.tiny,
     "music-transformer-small": music_transformer.small,
     "music-transformer-paper": music_transformer.paper,
+    "music-transformer-baseline": music_transformer.baseline,
+    "music-transformer-classic": music_transformer.classic,
     "llama-tiny": llama.tiny,
     "llama-small": llama.small,
+    "aria-medium": aria.medium,
+    "aria-large": aria.large,
+    "linear-tiny": musecoco.tiny,
+    "musecoco-std": musecoco.std,
+    "musecoco-large": musecoco.large,
+    "musecoco-xl": musecoco.xl,
+    "musecoco-1b": musecoco.one_billion,
 }
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {

@@ -8,6 +8,8 @@ from etude.models import MODELS, build_model, model_settings
 
 VOCAB = 40
 SMALL = {"num_layers": 2, "model_dim": 32, "num_heads": 4, "ff_dim": 48, "ctx_len": 24}
+POST_NORM = {"norm_placement": "post", "norm": "layer", "biases": True, "feed_forward": "relu", "head_bias": True}
+GPT = {"positions": "learned", "norm": "layer", "biases": True, "feed_forward": "gelu_tanh", "tied": True}
 VARIANTS = {
     "decoder": [
         SMALL | {"positions": "rope"},
@@ -15,6 +17,17 @@ VARIANTS = {
         SMALL | {"positions": "relative", "relative_span": 7, "norm": "layer", "feed_forward": "relu", "tied": True},
         SMALL | {"positions": "relative", "relative_shared": True, "feed_forward": "gelu", "head_dim": 12},
         SMALL | {"positions": "rope", "norm": "layer", "feed_forward": "gelu", "tied": True, "dropout": 0.2},
+        SMALL | {"num_kv_heads": 2, "attention_window": 9, "biases": True, "norm_eps": 1e-6},
+        SMALL | {"num_kv_heads": 1, "rope_pairing": "interleaved", "rope_scaling": "yarn", "rope_factor": 4.0},
+        # positions that end at ctx_len slide within it
+        SMALL | POST_NORM | {"ctx_len": 64, "attention_window": 24, "positions": "relative", "sinusoids": True},
+        SMALL | POST_NORM | {"ctx_len": 64, "positions": "sinusoidal", "final_norm": False, "embedding_scale": True},
+        SMALL | GPT | {"ctx_len": 64, "first_dropout": 0.0, "dropout": 0.1, "inner_dropout": 0.1},
+    ],
+    "linear": [
+        SMALL,
+        SMALL | {"feature_map": "softmax", "position_start_id": 3, "head_dim": 12, "tied": True, "dropout": 0.2},
+        SMALL | {"feature_map": "relu", "positions": "none", "norm": "rms", "feed_forward": "swiglu", "biases": False},
     ],
 }
 CASES = [pytest.param(kind, values, id=f"{kind}-{i}") for kind in MODELS for i, values in enumerate(VARIANTS[kind])]

@@ -36,6 +36,23 @@ def test_loss_and_gradients_equal_torch_s(given, weighted):
     torch.testing.assert_close(ours, theirs)
 
 
+def test_a_bias_counts_and_gets_its_gradient(given):
+    hidden_BTD, head_VD, targets_BT, weight_BT = given
+    bias_V = torch.randn(11, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    logits = (hidden_BTD @ head_VD.T + bias_V).flatten(0, 1)
+    nats, hits = cross_entropy(hidden_BTD, head_VD, targets_BT, weight_BT, bias_V=bias_V)
+    each = F.cross_entropy(logits, targets_BT.flatten(), reduction="none")
+    torch.testing.assert_close(nats, (each * weight_BT.flatten()).sum() / weight_BT.sum())
+    assert hits == ((logits.argmax(-1) == targets_BT.flatten()) & (weight_BT.flatten() > 0)).sum()
+    of = (hidden_BTD, head_VD, bias_V)
+    torch.testing.assert_close(
+        torch.autograd.grad(2 * nats, of),
+        torch.autograd.grad(2 * (each * weight_BT.flatten()).sum() / weight_BT.sum(), of),
+    )
+    nats_BT, _ = score_targets(hidden_BTD, head_VD, targets_BT, bias_V)
+    torch.testing.assert_close(nats_BT.flatten(), each.detach())
+
+
 def test_losses_of_micro_batches_over_the_whole_weight_add_up_to_the_batch_s(given):
     hidden_BTD, head_VD, targets_BT, weight_BT = given
     whole, hits = cross_entropy(hidden_BTD, head_VD, targets_BT, weight_BT)

@@ -56,6 +56,8 @@ def test_bfloat16_gradients_point_where_float32_ones_do():
 def test_many_sequences_at_once_give_what_one_after_the_other_gives(monkeypatch):
     """The cut that accelerators take, made here on the CPU."""
     given = inputs(30, 3, batch=4)
+    # queries as the input projection gives them, with heads inside tokens
+    given[0] = given[0].detach().transpose(1, 2).contiguous().transpose(1, 2).requires_grad_()
     grad = torch.randn(4, 3, 30, 8)
     one_by_one = relative_attention(*given, window=20)
     expected = torch.autograd.grad(one_by_one, given, grad)
