@@ -15,7 +15,7 @@ from etude.registry import chosen_by_kind
 from etude.runs.definition import read_config
 from etude.settings import Settings, setting
 from etude.tasks import TASKS
-from etude.training.settings import TrainSettings
+from etude.training.settings import StartSettings, TrainSettings
 
 Model = chosen_by_kind(MODELS, where="model", settings_in="etude.models.settings", default="decoder")
 Task = chosen_by_kind(TASKS, where="task", settings_in="etude.tasks.settings", default="next_token")
@@ -30,6 +30,7 @@ class RunConfig(Settings):
     data: DataSettings = setting(DataSettings(), text="what it learns from")
     optim: OptimSettings = setting(OptimSettings(), text="optimiser and learning-rate schedule")
     train: TrainSettings = setting(TrainSettings(), text="budget, batch, seed, precision, cadence")
+    start: StartSettings = setting(StartSettings(), text="weights that training starts from, and which of them change")
 
     @model_validator(mode="after")
     def _check_batch(self) -> "RunConfig":
@@ -39,6 +40,15 @@ class RunConfig(Settings):
             raise ValueError(
                 f"train.batch_tokens = {self.train.batch_tokens}: not a multiple of "
                 f"model.ctx_len = {ctx_len}; the nearest that fits is {fits}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_conditions(self) -> "RunConfig":
+        told = getattr(self.model, "conditions", None)
+        if self.task.kind == "next_token" and told is not None and told.attributes:
+            raise ValueError(
+                "task.kind = 'next_token': the model has conditions, and this task tells it none; set task=controlled"
             )
         return self
 

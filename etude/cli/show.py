@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,9 @@ def report(document: dict[str, Any], *, as_json: bool, lines: list[str]) -> None
 
 
 def note(line: str) -> None:
-    """Print a line that is not the result, on standard error."""
-    print(f"etude: {line}", file=sys.stderr)
+    """Print a line that is not the result, on standard error; of several ranks only the first one speaks."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"etude: {line}", file=sys.stderr)
 
 
 def take_row(take: Any, midi_path: Path, recipe_path: Path) -> dict[str, Any]:

@@ -67,34 +67,51 @@ class TrainBatches:
         # a batch lies in one epoch, or in two where one ends
         self._ring = functools.lru_cache(maxsize=2)(self._lay_ring)
 
-    def at(self, step: int) -> np.ndarray:
+    def at(self, step: int, rows: range | None = None) -> np.ndarray:
         """Return the batch of a step as ``ids_BT``, int64 (batch_size, ctx_len + 1), or ``ids_BTQ``.
 
         ``ids_BT[:, :-1]`` is what the model reads and ``ids_BT[:, 1:]`` what it must say.
+
+        Args:
+            step: counted from 0.
+            rows: make only these rows of it, 0 to ``batch_size``; all by default.
         """
         first = step * self.batch_size
-        return np.stack([self.window(number) for number in range(first, first + self.batch_size)])
+        return np.stack([self.window(first + row) for row in rows or range(self.batch_size)])
 
     def window(self, number: int) -> np.ndarray:
         """Return window ``number`` of the whole training, counted from 0: int64 (ctx_len + 1,) or (ctx_len + 1, Q)."""
+        parts = self.parts(number, self.ctx_len + 1)
+        return np.concatenate([part.ids[part.first : part.last] for part in parts]).astype(np.int64)
+
+    def parts(
+        self, number: int, num_ids: int, change: Callable[[np.ndarray], np.ndarray] = lambda ids: ids
+    ) -> list["Part"]:
+        """Return the parts of pieces that window ``number`` is made of, the predecessor of its first target included.
+
+        Args:
+            number: of the window in the whole training.
+            num_ids: ids of all parts together.
+            change: what else is done to the ids of a piece, END last.
+        """
         epoch, place = divmod(number, self.windows_per_epoch)
         ring = self._ring(epoch)
         # the first target's predecessor opens the window
         at = (ring.phase + int(ring.windows[place]) * self.ctx_len - 1) % self.tokens_per_epoch
-        parts, missing = [], self.ctx_len + 1
+        parts, missing = [], num_ids
         piece = int(np.searchsorted(ring.ends, at, side="right"))
         while missing:
             row = int(ring.rows[piece])
-            ids, length = self._piece(row, epoch), int(self.shards.lengths[row])
+            ids, length = change(self._piece(row, epoch)), int(self.shards.lengths[row])
             skip = at - int(ring.ends[piece]) + length
             if len(ids) != length:
                 # a varied piece is entered at the same share of it; its END stays its END
                 skip = skip * (len(ids) - 1) // max(length - 1, 1)
-            parts.append(ids[skip : skip + missing])
-            missing -= len(parts[-1])
+            parts.append(Part(row, epoch, ids, skip, min(skip + missing, len(ids))))
+            missing -= parts[-1].last - skip
             piece = (piece + 1) % len(ring.rows)
             at = int(ring.ends[piece]) - int(self.shards.lengths[ring.rows[piece]])
-        return np.concatenate(parts).astype(np.int64)
+        return parts
 
     def _lay_ring(self, epoch: int) -> "_Ring":
         rows = self._rows[permutation(len(self._rows), self.seed, "order", epoch)]
@@ -118,6 +135,16 @@ class _Ring(NamedTuple):
     ends: np.ndarray
     phase: int
     windows: np.ndarray
+
+
+class Part(NamedTuple):
+    """Ids ``first`` up to ``last`` of a piece, which is a row of the shards in an epoch; ``ids`` are all of it."""
+
+    row: int
+    epoch: int
+    ids: np.ndarray
+    first: int
+    last: int
 
 
 class EvalBatch(NamedTuple):
@@ -185,8 +212,23 @@ class EvalWindows:
         return -(-len(self._windows) // self.batch_size)
 
     def __iter__(self) -> Iterator[EvalBatch]:
-        for first in range(0, len(self._windows), self.batch_size):
-            yield self._batch(self._windows[first : first + self.batch_size])
+        return self.share(0, 1)
+
+    def share(self, rank: int, num_ranks: int) -> Iterator[EvalBatch]:
+        """Yield every ``num_ranks``-th batch from number ``rank`` on: over all ranks, each batch once.
+
+        All ranks get as many, since a model whose weights they share out runs on all of them or on none: a rank that
+        has no batch left gets its last one, or the first of all, once more with all weights 0.
+        """
+        batch = None
+        for first in range(0, len(self._windows), self.batch_size * num_ranks):
+            own = self._windows[first + rank * self.batch_size :][: self.batch_size]
+            if len(own):
+                batch = self._batch(own)
+            else:
+                batch = batch or self._batch(self._windows[: self.batch_size])
+                batch = batch._replace(weight_BT=np.zeros_like(batch.weight_BT))
+            yield batch
 
     def _cut(self) -> np.ndarray:
         """Return int64 (W, 4): row, start, end and first counted target of each window, long ones first."""

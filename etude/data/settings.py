@@ -24,4 +24,7 @@ class DataSettings(Settings):
     transpose_semitones: int = setting(
         0, ge=0, le=24, unit="semitones", text="pieces are transposed in training by up to this, up or down"
     )
+    separate_pieces: bool = setting(
+        False, text="attention does not reach from one piece into another that lies in the same window"
+    )
     augment: VariationSettings = setting(VariationSettings(), text="how else pieces are varied in training")

@@ -4,7 +4,8 @@ The ids of a piece in an epoch are a function of (seed, epoch, piece), so every 
 a part of the same variation, in any process.
 """
 
-import functools
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,8 @@ from etude.music.augment import AugmentSettings, augment
 from etude.randomness import below
 from etude.tokens.augment import augment_ids, can_augment_ids, mix_chords
 
-_PIECES_KEPT = 128
+_KEPT_BYTES = 2**28
+"""Of varied pieces: windows of one are spread over an epoch, and one that is still there is not varied again."""
 
 
 def varied_pieces(
@@ -65,11 +67,25 @@ class VariedPieces:
         self.settings = settings
         self.seed = seed
         self._pieces = pieces
-        self._ids = functools.lru_cache(maxsize=_PIECES_KEPT)(self._vary)
+        self._kept: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        self._kept_bytes = 0
+        self._lock = threading.Lock()  # batches may be made in several threads
 
     def __call__(self, row: int, epoch: int) -> np.ndarray:
         """Return the ids of a piece in an epoch, END last, (N,); N may differ from that in the shards."""
-        return self._ids(row, epoch)
+        key = (epoch, row)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        ids = self._vary(row, epoch).astype(self.shards.ids(row).dtype)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = ids
+                self._kept_bytes += ids.nbytes
+            while self._kept_bytes > _KEPT_BYTES:
+                self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+        return ids
 
     def _vary(self, row: int, epoch: int) -> np.ndarray:
         index, settings = (epoch, self.shards.piece_ids[row].as_py()), self.settings

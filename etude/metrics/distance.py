@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from etude.attributes import ATTRIBUTES, attribute, measure
+from etude.attributes import attribute, measure
+from etude.attributes import numbers as attributes_with_numbers
 from etude.music.score import Score
 from etude.randomness import generator
 
@@ -116,7 +117,7 @@ def compare(
     Args:
         takes: generated Scores.
         held_out: real Scores that the model has not seen.
-        attributes: names, by default all of ``etude.attributes.ATTRIBUTES``.
+        attributes: names, by default of all whose values are numbers.
         num_resamples: bootstrap samples.
         seed: of the bootstrap.
 
@@ -124,7 +125,7 @@ def compare(
         What ``evaluate`` says, by attribute; beside it ``takes_values`` and ``held_out_values``, and the
         attribute's ``title``, ``unit`` and ``meaning``.
     """
-    names = list(ATTRIBUTES if attributes is None else attributes)
+    names = list(attributes_with_numbers() if attributes is None else attributes)
     measured = [_columns([measure(score, names) for score in scores], names) for scores in (takes, held_out)]
     compared = {}
     for name in names:

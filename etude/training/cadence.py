@@ -1,4 +1,6 @@
-"""When something that repeats is due. The clock is the step."""
+"""When something that repeats is due, and how a batch is divided. The clock is the step."""
+
+from etude.errors import SettingsError
 
 
 def is_due(step: int, every_steps: int) -> bool:
@@ -37,3 +39,28 @@ def micro_rows(rows: int, ctx_len: int, micro_batch_tokens: int | None) -> int:
         return rows
     limit = max(1, micro_batch_tokens // ctx_len)
     return max(size for size in range(1, min(rows, limit) + 1) if rows % size == 0)
+
+
+def rows_of_rank(rows: int, rank: int, size: int) -> range:
+    """Return the rows of the global batch that one of several ranks trains on.
+
+    Args:
+        rows: rows of the global batch.
+        rank: counted from 0.
+        size: how many ranks there are.
+
+    Raises:
+        SettingsError: the rows cannot be shared out evenly.
+
+    Example:
+        >>> [list(rows_of_rank(6, rank, 3)) for rank in range(3)]
+        [[0, 1], [2, 3], [4, 5]]
+    """
+    if rows % size:
+        fits = ", ".join(str(number) for number in range(1, rows + 1) if rows % number == 0)
+        raise SettingsError(
+            f"train.batch_tokens: {rows} rows of model.ctx_len tokens, which {size} devices cannot share evenly; "
+            f"numbers of devices that can: {fits}"
+        )
+    own = rows // size
+    return range(rank * own, (rank + 1) * own)

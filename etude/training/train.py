@@ -3,6 +3,9 @@
 Step is the clock. The batch of a step, its augmentation and its dropout are functions of
 (seed, stream, step, index), so a run that was stopped at any step, even by SIGKILL, goes on from its
 newest checkpoint to bit-equal weights on the CPU.
+
+Several ranks each run this loop. They do the same in step, each on its share of the data; whatever only one may do,
+the first one does. ``ranks`` is where they agree, and does nothing for a process alone.
 """
 
 import time
@@ -12,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from etude.config import RunConfig
-from etude.data.builtin import open_corpus
-from etude.runs.find import runs_root
-from etude.runs.run import open_run
-from etude.tokens import tokenizer_of
+from etude.training.alarms import Alarms
 from etude.training.cadence import is_due, is_finished
-from etude.training.checkpoint import TrainState, load_newest, save_checkpoint
+from etude.training.checkpoint import Checkpoints
 from etude.training.evaluate import evaluate, play_samples
+from etude.training.memory import kept_memory
+from etude.training.opening import opened_run
+from etude.training.patience import has_stalled
+from etude.training.profile import Observer
 from etude.training.signals import Signals
+from etude.training.state import TrainState
 from etude.training.step import build_parts, take_step
 
 
@@ -59,14 +64,19 @@ def train(
             is no longer a number.
     """
     budget, machine = config.train, config.train
-    corpus = open_corpus(config.data.corpus)
-    tokenizer = tokenizer_of(config.data.tokenizer)
-    root = runs_root() if runs_dir is None else runs_dir
-    opened = open_run(root, config, corpus.digest, tokenizer.hash, clear=clear, **(origin or {}))
-    with opened as run, Signals() as signals:
-        parts = build_parts(config, corpus, tokenizer, say)
-        facts = {"run": run.id, "corpus": corpus.digest, "licences": corpus.info["licences"]}
-        state = load_newest(run.path / "checkpoints", parts, warn=run.say)
+    with (
+        opened_run(config, runs_dir, clear=clear, origin=origin) as opened,
+        Signals() as signals,
+        Observer(opened.run.path, config, opened.ranks.rank) as observer,
+        kept_memory(machine.device == "cpu"),
+    ):
+        run, config, ranks, facts = opened.run, opened.config, opened.ranks, opened.facts
+        if not ranks.is_first:
+            say = on_step = _in_silence
+        parts = build_parts(config, opened.corpus, opened.tokenizer, say, ranks)
+        made_with = {"train.batch_tokens": config.train.batch_tokens}
+        checkpoints = Checkpoints(run.path / "checkpoints", parts, made_with=made_with, keep=machine.keep_checkpoints)
+        state = checkpoints.load_newest(warn=run.say)
         if state is None:
             state = TrainState()
             run.drop_records_after(-1)
@@ -77,29 +87,44 @@ def train(
             valid = run.newest("valid")
             say(f"run {run.id}: resumed at step {state.step}")
 
-        saved_at = time.monotonic()
-        while not is_finished(state.step, state.seconds, budget.num_steps, budget.max_minutes):
-            on_step(take_step(parts, config, state))
+        alarms = Alarms(run, parts, config, say)
+        saved_at, stopped = time.monotonic(), False
+        stalled = ranks.first_says(has_stalled(run, budget.patience))
+        while not (stalled or is_finished(state.step, state.seconds, budget.num_steps, budget.max_minutes)):
+            with observer.step():
+                numbers = take_step(parts, config, state)
+            alarms.after_step(state, numbers)
+            on_step(numbers)
             finished = is_finished(state.step, state.seconds, budget.num_steps, budget.max_minutes)
-            stopped = signals.caught is not None
             if finished or is_due(state.step, machine.log_every_steps):
                 run.log("train", state.step, state.take_recent())
             if finished or is_due(state.step, budget.eval_every_steps):
                 valid = evaluate(run, parts, state, facts)
                 say(f"step {state.step}: validation {valid['nats_per_token']:.4f} nats a token")
+                alarms.after_evaluation(state)
+                stalled = ranks.first_says(has_stalled(run, budget.patience))
+                finished = finished or stalled
             if finished or is_due(state.step, machine.sample_every_steps):
                 play_samples(run, parts, state.step, machine.sample_takes)
             minutes = (time.monotonic() - saved_at) / 60
+            stopped, minutes = ranks.largest(signals.caught is not None, minutes)
             if finished or stopped or save_is_due(machine, state.step, minutes):
                 run.sync()
-                save_checkpoint(run.path / "checkpoints", state, parts, keep=machine.keep_checkpoints)
+                checkpoints.save(state)
                 saved_at = time.monotonic()
             if stopped:
-                run.stop(f"{signals.caught} at step {state.step}")
                 break
+        checkpoints.wait()
+        stopped_by = (signals.caught or "a signal to another rank") if stopped else None
+        if stopped:
+            run.stop(f"{stopped_by} at step {state.step}")
         else:
             run.finish({"step": state.step, "seconds": state.seconds, "valid": valid})
-        return Trained(run.id, run.path, state.step, state.seconds, valid, signals.caught)
+        return Trained(run.id, run.path, state.step, state.seconds, valid, stopped_by)
+
+
+def _in_silence(_: Any) -> None:
+    """Take what only the first rank tells."""
 
 
 def save_is_due(machine: Any, step: int, minutes: float) -> bool:

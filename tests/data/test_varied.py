@@ -179,3 +179,16 @@ def test_settings_that_are_not_used_are_no_part_of_a_runs_identity():
     plain = DataSettings()
     assert "augment" not in identity_values(plain)
     assert "augment" in identity_values(plain.replace(augment={"tempo_percent": 5.0}))
+
+
+def test_pieces_that_are_kept_are_bounded_in_memory_and_the_same_as_made_anew(corpus, monkeypatch):
+    shards, varied = varied_of(corpus, tempo_percent=10.0)
+    first = [varied(row, 0) for row in range(len(shards))]
+    assert all(varied(row, 0) is ids for row, ids in enumerate(first))
+    monkeypatch.setattr("etude.data.varied._KEPT_BYTES", first[0].nbytes + first[1].nbytes)
+    _, short_of_memory = varied_of(corpus, tempo_percent=10.0)
+    for _ in range(2):
+        for row, ids in enumerate(first):
+            assert np.array_equal(short_of_memory(row, 0), ids)
+    assert sum(ids.nbytes for ids in short_of_memory._kept.values()) <= first[0].nbytes + first[1].nbytes
+    assert {ids.dtype for ids in first} == {shards.ids(0).dtype}

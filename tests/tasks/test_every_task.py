@@ -12,17 +12,20 @@ from etude.optim import build_optimizer
 from etude.tasks import TASKS, build_task
 from etude.tokens import build_tokenizer
 
-TOK = build_tokenizer("performance")
+PERFORMANCE = build_tokenizer("performance")
+DENSITY = {"name": "note_density", "thresholds": [4, 5]}
+TOKENIZERS = {"controlled": build_tokenizer("control", attributes=[DENSITY])}
+"""What a task needs another tokenizer for."""
 
 
 @pytest.fixture(params=sorted(TASKS))
 def parts(request, tmp_path):
     """A task, a model and its optimiser, on a small corpus."""
-    config = small_config(make_corpus(tmp_path))
-    assert config.task.kind == request.param
+    config = small_config(make_corpus(tmp_path)).replace(task=request.param)
+    tokenizer = TOKENIZERS.get(request.param, PERFORMANCE)
     torch.manual_seed(0)
-    model = build_model(config.model, TOK.vocab_size)
-    task = build_task(config, Corpus.open(tmp_path / "corpus"), TOK, say=lambda line: None)
+    model = build_model(config.model, tokenizer.vocab_size)
+    task = build_task(config, Corpus.open(tmp_path / "corpus"), tokenizer, say=lambda line: None)
     return task, model, build_optimizer(config.optim.replace(peak_lr=3e-3), model)
 
 

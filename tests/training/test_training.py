@@ -20,7 +20,7 @@ from etude.errors import RunError
 from etude.runs.records import read_records
 from etude.training.train import train
 
-_TIMES = ("tokens_per_sec",)
+_TIMES = ("tokens_per_sec", "data_wait")
 
 _KILLED = """
 import os, signal, sys

@@ -1,0 +1,1 @@
+"""Where a run runs: several devices of this machine, so far."""
