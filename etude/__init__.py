@@ -23,6 +23,7 @@ _NAMES = {
     "prepare": "etude.data.prepare:prepare",
     "open_corpus": "etude.data.builtin:open_corpus",
     "train": "etude.api:train",
+    "finetune": "etude.api:finetune",
     "load": "etude.model_folder:load",
     "Sampling": "etude.generate.sample:Sampling",
     "EtudeError": "etude.errors:EtudeError",

@@ -3,6 +3,7 @@
 Example:
     etude generate runs/RUN --seconds 30 -n 4 --out takes
     etude generate runs/RUN --prompt theme.mid --prompt-seconds 8 --seconds 20 --seed 7
+    etude generate runs/RUN --attributes composer=Bach,note_density=6 --seconds 30
 """
 
 from pathlib import Path
@@ -22,6 +23,9 @@ def run(
     prompt: Annotated[Path | None, typer.Option(help="a MIDI file to continue")] = None,
     prompt_seconds: Annotated[float | None, typer.Option(help="use only its first seconds")] = None,
     prompt_notes: Annotated[int | None, typer.Option(help="use only its first notes")] = None,
+    attributes: Annotated[
+        str | None, typer.Option(help="what it is to be: name=value,name=value, of what the model was trained with")
+    ] = None,
     temperature: Annotated[float, typer.Option(help="below 1 safer, above 1 wilder, 0 the most probable")] = 0.95,
     top_k: Annotated[int, typer.Option(help="draw from the k most probable; 0 is off")] = 0,
     top_p: Annotated[float, typer.Option(help="draw from the most probable that reach p together; 1 is off")] = 0.95,
@@ -40,6 +44,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
 ) -> None:
     """Generate takes from a trained model."""
+    from etude.generate.conditions import parse_attributes
     from etude.generate.prompt import read_prompt
     from etude.generate.sample import Length, Sampling
     from etude.generate.takes import next_number
@@ -64,6 +69,7 @@ def run(
             tokens=tokens,
             until_end=until_end,
             prompt=score,
+            attributes=None if attributes is None else parse_attributes(attributes),
             seed=seed,
             sampling=sampling,
             exact=exact,

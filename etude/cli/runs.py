@@ -54,17 +54,22 @@ def show(name: RunName, as_json: AsJson = False) -> None:
     """Show what a run is, where it stands, and where it ran."""
     from etude.runs.definition import read_config
     from etude.runs.environment import read_environment
-    from etude.runs.find import find_run
+    from etude.runs.find import children_of, find_run
 
     run = find_run(name)
     definition, environment = read_config(run.path), read_environment(run.path)
+    children = children_of(run)
+    started = definition.settings.get("start", {}).get("model")
     document = asdict(run) | asdict(definition) | {"path": str(run.path), "environment": environment}
+    document |= {"children": children}
     document.pop("id")
     facts = {
         "run": run.run,
         "path": run.path,
         "recipe": " ".join([definition.recipe, *definition.overrides]),
-        "forked from": definition.parent,
+        "tuned from" if started else "forked from": definition.parent,
+        "starts with": started and f"weights {definition.settings['start']['digest']} of {started}",
+        "children": ", ".join(children),
         "state": f"{run.state}{': ' + run.reason if run.reason else ''}",
         "step": run.step,
         "best": run.best,

@@ -1,6 +1,7 @@
 """Grammars on tensors: which ids may come next, for a batch of pieces that are being written.
 
-Dimension key:  B batch   C cells of a state   R requirements of an id   V ids   K keys
+Dimension key:  B batch   C cells of a state   R requirements of an id   U different requirements
+                G groups of ids that require the same   V ids
 The rules are those of ``etude.tokens.grammar``. A call runs once for every token, so it is a few tensor
 operations and nothing else; states are int32.
 """
@@ -8,9 +9,8 @@ operations and nothing else; states are int32.
 import numpy as np
 import torch
 
-from etude.tokens.grammar import Grammar
+from etude.tokens.grammar import ANY, Grammar
 from etude.tokens.grammar_copying import CopyingGrammar
-from etude.tokens.note_timing import NoteTiming
 
 
 class Constraint:
@@ -36,9 +36,11 @@ class Constraint:
 
         self._grammar = grammar
         self._initial_C = lifted(grammar.initial)
-        self._shape = (-1, *grammar.need_cell.T.shape)
-        self._need_cell = lifted(grammar.need_cell.T.astype(np.int64).ravel())
-        self._need_low_RV, self._need_high_RV = lifted(grammar.need_low.T), lifted(grammar.need_high.T)
+        needs_U3, needs_GR, group_V = _grouped(grammar)
+        self._cell_U = lifted(needs_U3[:, 0].astype(np.int64))
+        self._low_U1, self._high_U1 = lifted(needs_U3[:, 1:2]), lifted(needs_U3[:, 2:])
+        self._needs_RG, self._shape = lifted(needs_GR.T.ravel()), (*needs_GR.T.shape, -1)
+        self._group_V = lifted(group_V)
         # scale, cap and what is added, side by side: one look-up a step instead of five
         add_VC = np.zeros((grammar.vocab_size, len(grammar.initial)), np.int32)
         for cell, value in zip(grammar.add_cell.T, grammar.add_value.T, strict=True):
@@ -59,8 +61,14 @@ class Constraint:
 
     def legal(self, state_BC: torch.Tensor) -> torch.Tensor:
         """Return mask_BV, bool: the ids that may come next; none in a row whose piece has ended."""
-        value_BRV = state_BC.index_select(1, self._need_cell).view(self._shape)
-        return (value_BRV.clamp(self._need_low_RV, self._need_high_RV) == value_BRV).all(1)
+        # takes side by side: what is looked up is then copied row by row
+        value_UB = state_BC.t().contiguous().index_select(0, self._cell_U)
+        met_UB = value_UB >= self._low_U1
+        met_UB &= value_UB <= self._high_U1
+        met_RGB = met_UB.index_select(0, self._needs_RG).view(self._shape)
+        # the least of bytes, because ``all`` over bools is many times as slow
+        legal_GB = met_RGB.view(torch.uint8).amin(0).view(torch.bool)
+        return legal_GB.index_select(0, self._group_V).t()
 
     def advance(self, state_BC: torch.Tensor, ids_B: torch.Tensor) -> torch.Tensor:
         """Return the states after one more id for each piece; the given states stay as they are."""
@@ -70,48 +78,17 @@ class Constraint:
         return (state_BC * scale_BC).minimum(cap_BC).add_(add_BC)
 
 
-class LongestNote:
-    """Keys that have sounded too long must end before anything else happens.
+def _grouped(grammar: Grammar) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return requirements without repetition: most ids share theirs with many others.
 
-    A model that forgets to end a note never hears such a note in its data and does not know how to go on; the
-    note then sounds to the end of the take. The state is the age of each key in seconds, float32 (B, K + 1), -inf
-    for a silent one; the last column takes what concerns no key.
-
-    Args:
-        timing: what ids do to keys and clock.
-        longest_sec: age from which on a key must end; it ends at the next moment that the grammar lets it.
-        device: where the states are.
+    Returns:
+        The different requirements (cell, low, high) (U, 3); of each group of ids the rows of those that it has
+        (G, R); the group of each id (V,).
     """
-
-    def __init__(self, timing: NoteTiming, longest_sec: float, device: torch.device | str = "cpu") -> None:
-        """Copy the tables to a device."""
-        self._longest_sec = longest_sec
-        self._num_keys = timing.num_keys
-        # index K, the column of no key, stands for NO_KEY
-        keys = [np.where(column < 0, timing.num_keys, column) for column in (timing.starts, timing.ends)]
-        self._starts_V, self._ends_V = (torch.from_numpy(column).to(device) for column in keys)
-        self._advance_V = torch.from_numpy(timing.advance_sec).to(device)
-
-    def start(self, batch_size: int) -> torch.Tensor:
-        """Return the ages (B, K + 1) before the first id."""
-        return self._advance_V.new_full((batch_size, self._num_keys + 1), -torch.inf)
-
-    def after(self, ids: np.ndarray) -> torch.Tensor:
-        """Return the ages (1, K + 1) after a prompt."""
-        age_BK = self.start(1)
-        for id_ in torch.from_numpy(np.asarray(ids, np.int64)).to(age_BK.device):
-            age_BK = self.advance(age_BK, id_[None])
-        return age_BK
-
-    def narrow(self, mask_BV: torch.Tensor, age_BK: torch.Tensor) -> torch.Tensor:
-        """Return the mask with only the ends of overdue keys left, in rows where one may end now."""
-        overdue_BK = age_BK > self._longest_sec
-        overdue_BK[:, -1] = False
-        must_BV = overdue_BK.index_select(1, self._ends_V) & mask_BV
-        return torch.where(must_BV.any(1, keepdim=True), must_BV, mask_BV)
-
-    def advance(self, age_BK: torch.Tensor, ids_B: torch.Tensor) -> torch.Tensor:
-        """Return the ages after one more id for each piece; the given ages stay as they are."""
-        age_BK = age_BK + self._advance_V[ids_B][:, None]
-        age_BK.scatter_(1, self._ends_V[ids_B][:, None], -torch.inf)
-        return age_BK.scatter_(1, self._starts_V[ids_B][:, None], 0.0)
+    needs = np.stack([grammar.need_cell, grammar.need_low, grammar.need_high], -1)
+    needs[(needs[..., 1] == -ANY) & (needs[..., 2] == ANY), 0] = 0
+    needs_U3, row = np.unique(needs.reshape(-1, 3), axis=0, return_inverse=True)
+    # in whatever order they are asked for
+    row_VR = np.sort(row.reshape(needs.shape[:2]), axis=1)
+    needs_GR, group_V = np.unique(row_VR, axis=0, return_inverse=True)
+    return needs_U3, needs_GR, group_V.ravel()

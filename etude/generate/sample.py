@@ -14,11 +14,13 @@ import numpy as np
 import torch
 
 from etude.errors import SettingsError
-from etude.generate.constrain import Constraint, LongestNote
+from etude.generate.constrain import Constraint
+from etude.generate.longest_note import LongestNote
 from etude.randomness import generator
 
 _SECONDS_CHECK_EVERY = 16  # tokens between two looks at the clock of each take
 _MAX_TOKENS_PER_SEC = 200  # denser than any piano music; ends a take that never lets time pass
+_STILL_TOKENS = 512  # more than a moment of music has; ends a take whose notes all begin at one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +142,11 @@ def sample_ids(
         For each take its ids, prompt included, END excluded.
     """
     device = next(network.parameters()).device
-    num_takes, max_new = len(seeds), length.max_tokens(network.settings.ctx_len)
     start_T = torch.tensor([tokenizer.end_id, *prompt_ids.tolist()], device=device)
+    num_takes, max_new = len(seeds), length.max_tokens(network.settings.ctx_len)
+    if (limit := getattr(network.settings, "max_tokens", None)) is not None:
+        # positions that end: so does the take; a prompt that leaves no room is refused by new_cache
+        max_new = max(1, min(max_new, limit - len(start_T)))
     cache = network.new_cache(num_takes, len(start_T) + max_new, exact=exact)
     logits_BV = network.prefill(start_T.expand(num_takes, -1), cache)
     legality = _Legality(tokenizer, sampling, prompt_ids, num_takes, device)
@@ -163,6 +168,8 @@ def sample_ids(
         if position % _SECONDS_CHECK_EVERY == _SECONDS_CHECK_EVERY - 1:
             if on_tokens is not None:
                 on_tokens(position + 1)
+            if position % _STILL_TOKENS == _STILL_TOKENS - 1:
+                done_B = done_B | clock.stands_still(drawn_BT[:, : position + 1], done_B)
             if clock.all_done(drawn_BT[:, : position + 1], done_B):
                 break
         if position + 1 < max_new:
@@ -197,11 +204,29 @@ class _Legality:
 
 
 class _Clock:
-    """Knows when every take has ended or lasts long enough."""
+    """Knows when every take has ended or lasts long enough, and which of them will never do either."""
 
     def __init__(self, tokenizer, prompt_ids: np.ndarray, seconds: float | None) -> None:
         self.tokenizer, self.prompt_ids = tokenizer, prompt_ids
         self.limit_sec = None if seconds is None else tokenizer.measure(prompt_ids)[1] + seconds
+        self.latest_sec: float | np.ndarray = -1.0
+
+    def stands_still(self, drawn_BT: torch.Tensor, done_B: torch.Tensor) -> torch.Tensor:
+        """Return the takes, bool (B,), in which no note began later since this was asked last.
+
+        A model that has learned nothing may never write the one id that lets time pass. Whether a take
+        ends here depends on the take alone.
+        """
+        if self.limit_sec is None:
+            return torch.zeros_like(done_B)
+        latest = np.full(len(done_B), np.inf)
+        for take, (done, row) in enumerate(zip(done_B.tolist(), drawn_BT.cpu().numpy(), strict=True)):
+            if not done:
+                score = self.tokenizer.decode(np.concatenate([self.prompt_ids, row]))
+                latest[take] = score.onset_sec.max(initial=0.0)
+        still = latest <= self.latest_sec
+        self.latest_sec = latest
+        return torch.from_numpy(still).to(done_B.device)
 
     def all_done(self, drawn_BT: torch.Tensor, done_B: torch.Tensor) -> bool:
         """Return whether nothing more needs to be drawn."""

@@ -8,7 +8,7 @@ on the same kind of device.
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 
 from etude.errors import ModelError, SettingsError
 from etude.files import write_json
+from etude.generate.conditions import told
 from etude.generate.sample import Length, Sampling, sample_ids
 from etude.music.edit import trim
 from etude.music.midi import write_midi
@@ -57,6 +58,7 @@ class Request:
         sampling: how ids are drawn.
         length: when a take ends.
         exact: the batch-invariant float32 mode.
+        attributes: what was asked for, by name; what of it is in a prefix is in the prompt's ids as well.
     """
 
     prompt_ids: tuple[int, ...] = ()
@@ -64,6 +66,7 @@ class Request:
     sampling: Sampling = Sampling()
     length: Length = Length()
     exact: bool = False
+    attributes: dict[str, str | float | None] = field(default_factory=dict)
 
 
 def make_takes(
@@ -84,9 +87,13 @@ def make_takes(
         on_tokens: called with the number of positions done.
     """
     prompt_ids = np.asarray(request.prompt_ids, dtype=np.int32)
+    end_sec = None
+    if request.length.seconds is not None:
+        end_sec = tokenizer.measure(prompt_ids)[1] + request.length.seconds
+    end_ids = None if request.length.tokens is None else len(prompt_ids) + request.length.tokens
     with _float32_math(request.exact):
         rows = sample_ids(
-            network,
+            told(network, tokenizer, request.attributes, seconds=end_sec, tokens=end_ids),
             tokenizer,
             prompt_ids=prompt_ids,
             seeds=list(request.seeds),
@@ -95,9 +102,6 @@ def make_takes(
             exact=request.exact,
             on_tokens=on_tokens,
         )
-    end_sec = None
-    if request.length.seconds is not None:
-        end_sec = tokenizer.measure(prompt_ids)[1] + request.length.seconds
     recipe = {"schema": SCHEMA, "version": VERSION, "model": model, "machine": _machine(network)} | asdict(request)
     recipe["prompt_ids"], recipe["seeds"] = list(request.prompt_ids), list(request.seeds)
     takes = []
@@ -134,6 +138,7 @@ def read_recipe(path: Path | str) -> tuple[dict[str, Any], Request]:
         sampling=Sampling(**recipe["sampling"]),
         length=Length(**recipe["length"]),
         exact=recipe["exact"],
+        attributes=recipe.get("attributes", {}),
     )
     return recipe, request
 

@@ -122,8 +122,8 @@ def _read_overlay(path: Path) -> list[Assignment]:
     if not isinstance(found, dict):
         raise SettingsError(f"{path}: expected lines of the form section.name: value")
     for name, value in found.items():
-        if isinstance(value, dict):
-            inner = next(iter(value), "name")
+        if isinstance(value, dict) and value:
+            inner = next(iter(value))
             raise SettingsError(f"{path}: {name}: settings are written flat; write {name}.{inner}: {value.get(inner)}")
     return [Assignment(str(name), value, None) for name, value in found.items()]
 
@@ -153,7 +153,7 @@ def _assign(values: dict[str, Any], assignment: Assignment) -> None:
         if not isinstance(inner, dict):
             raise SettingsError(f"{name}: {'.'.join(path[: depth + 1])} is one value and has no settings of its own")
         values = inner
-    if isinstance(values.get(last), dict):
+    if values.get(last) and isinstance(values[last], dict):
         raise SettingsError(
             f"{name} = {value!r}: expected one of its settings; write {name}.{next(iter(values[last]))}=VALUE"
         )

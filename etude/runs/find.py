@@ -106,3 +106,16 @@ def find_run(name: str, root: Path | str | None = None) -> RunSummary:
     short = short_ids(ids)
     names = ", ".join(short[run] for run in matching[:_NAMED]) + (", …" if len(matching) > _NAMED else "")
     raise RunError(f"{name!r}: {len(matching)} runs in {root} begin so: {names}; give more of the id")
+
+
+def children_of(run: RunSummary) -> list[str]:
+    """Return the ids of the runs beside a run that were forked from it or fine-tuned from its weights, in order."""
+    found = []
+    for config in run.path.parent.glob("*/config.json"):
+        try:
+            child = read_config(config.parent)
+        except RunError:
+            continue
+        if child.parent == run.run:
+            found.append(child.id)
+    return sorted(found)

@@ -55,12 +55,7 @@ class Run:
 
     def say(self, line: str) -> None:
         """Add a line to the log; colours and other escape codes are taken out."""
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        try:
-            with self._log_path.open("a", encoding="utf-8") as file:
-                file.write(f"{now} {_ESCAPES.sub('', line.rstrip())}\n")
-        except OSError as error:
-            raise RunError(f"{self._log_path}: cannot be written: {error.strerror}; free some space") from None
+        add_line(self._log_path, line)
 
     def log(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Add a record to ``metrics.jsonl``.
@@ -152,6 +147,20 @@ class Run:
         loss = values.get("nats_per_token")
         if kind == "valid" and isinstance(loss, float) and loss == loss:
             self._best = loss if self._best is None else min(self._best, loss)
+
+
+def add_line(path: Path, line: str) -> None:
+    """Add a line with the time to a log; colours and other escape codes are taken out.
+
+    Raises:
+        RunError: the disk is full or gone.
+    """
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{now} {_ESCAPES.sub('', line.rstrip())}\n")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}; free some space") from None
 
 
 def open_run(

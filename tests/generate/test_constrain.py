@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from etude.generate.constrain import Constraint, LongestNote
+from etude.generate.constrain import Constraint
 from etude.tokens import TOKENIZERS, build_tokenizer
 
 
@@ -60,29 +60,3 @@ def test_a_piece_that_has_ended_has_no_legal_next_id(tokenizer):
     for _ in range(tokenizer.num_codebooks):
         state_BC = constraint.advance(state_BC, torch.tensor([tokenizer.end_id]))
     assert not constraint.legal(state_BC).any()
-
-
-def ages_after(words, *, longest_sec=1.0):
-    tok = build_tokenizer("performance")
-    limit = LongestNote(tok.note_timing, longest_sec)
-    ids = np.array([tok.vocab.id_of(word) for word in words.split()])
-    return tok, limit, limit.after(ids), torch.from_numpy(tok.grammar.legal(tok.grammar.after(ids)))[None]
-
-
-def test_a_note_that_has_sounded_too_long_is_all_that_may_come():
-    tok, limit, age_BK, mask_BV = ages_after(
-        "VELOCITY_20 NOTE_ON_60 NOTE_ON_64 TIME_SHIFT_500 NOTE_OFF_64 NOTE_ON_64 TIME_SHIFT_510"
-    )
-    narrowed = limit.narrow(mask_BV, age_BK)
-    assert [tok.vocab.names[i] for i in narrowed[0].nonzero().flatten()] == ["NOTE_OFF_60"]
-
-
-def test_a_mask_without_overdue_notes_is_left_as_it_is():
-    _, limit, age_BK, mask_BV = ages_after("VELOCITY_20 NOTE_ON_60 TIME_SHIFT_500 NOTE_OFF_60 TIME_SHIFT_1000")
-    assert torch.equal(limit.narrow(mask_BV, age_BK), mask_BV)
-
-
-def test_where_the_grammar_lets_no_overdue_note_end_the_mask_stays():
-    _, limit, age_BK, mask_BV = ages_after("VELOCITY_20 NOTE_ON_60 TIME_SHIFT_1000 TIME_SHIFT_10 VELOCITY_3")
-    assert torch.equal(limit.narrow(mask_BV, age_BK), mask_BV)
-    assert mask_BV.any()

@@ -161,3 +161,19 @@ def test_no_note_of_a_take_lasts_much_longer_than_the_limit(network, longest):
 def test_values_out_of_range_are_refused_with_the_value(make, message):
     with pytest.raises(SettingsError, match=message):
         make()
+
+
+def test_a_take_whose_notes_all_begin_at_one_moment_ends(monkeypatch):
+    """Where one id of many thousands lets time pass, a model that has learned nothing does not find it."""
+    monkeypatch.setattr("etude.generate.sample._STILL_TOKENS", 64)
+    tokenizer = build_tokenizer("absolute")
+    torch.manual_seed(0)
+    sizes = {"num_layers": 1, "model_dim": 16, "num_heads": 2, "ff_dim": 16, "ctx_len": 64}
+    network = build_model(DecoderSettings(**sizes), tokenizer.vocab_size).eval()
+    asked = {"prompt_ids": np.zeros(0, np.int32), "sampling": Sampling(), "length": Length(seconds=60), "exact": True}
+    together = sample_ids(network, tokenizer, seeds=[0, 1, 2], **asked)
+    assert max(map(len, together)) < 1000
+    assert min(map(len, together)) >= 128
+    for seed in (0, 1, 2):
+        alone = sample_ids(network, tokenizer, seeds=[seed], **asked)
+        assert alone[0].tolist() == together[seed].tolist()

@@ -199,3 +199,13 @@ def test_what_a_recipe_shows_is_what_config_reads(tmp_path, capsys):
         path = tmp_path / "shown.yaml"
         path.write_text(capsys.readouterr().out)
         assert resolve("llama-small", [], path) == recipe(name)
+
+
+def test_a_setting_that_is_a_table_can_be_set_and_shown_and_emptied(tmp_path):
+    config = resolve("musecoco-std", ['data.tokenizer.replaced={"o-96": "HIST"}'])
+    assert config.data.tokenizer.replaced == {"o-96": "HIST"}
+    path = tmp_path / "table.yaml"
+    path.write_text("data.tokenizer.replaced.o-96: HIST\n")
+    assert resolve("musecoco-std", [], path) == config
+    path.write_text("data.tokenizer.replaced: {}\n")
+    assert resolve("musecoco-std", [], path) == resolve("musecoco-std")
