@@ -25,6 +25,7 @@ RUNGS = {
     "settings": 1,
     "randomness": 1,
     "registry": 1.2,  # between the design's whole numbers: names its settings and is named by models
+    "conditions": 1.3,  # named by the settings of models, and read where their values come from
     "audio": 1.4,  # music/render.py writes through audio/wav.py
     "music": 1.5,
     "pages": 2,
@@ -33,6 +34,7 @@ RUNGS = {
     "corpora": 2,
     "models": 2,
     "optim_settings": 1.5,
+    "optim_kinds": 1.5,
     "optim": 2,
     "runs": 2,
     "tokens": 3,
@@ -42,6 +44,7 @@ RUNGS = {
     "generate": 5,
     "tasks": 6,
     "config": 7,
+    "model_card": 7.5,
     "model_folder": 8,
     "interchange": 9,
     "recipes": 9,
@@ -53,7 +56,7 @@ RUNGS = {
 }
 BELOW_CONFIG = RUNGS["config"] - 1
 ALLOWED_UPWARDS = {("music/score.py", "etude.pages")}  # a Score shows itself in a notebook
-NEED_TORCH = {"models", "optim", "generate", "tasks", "training", "model_folder", "interchange", "api"}
+NEED_TORCH = {"models", "optim", "optim_kinds", "generate", "tasks", "training", "model_folder", "interchange", "api"}
 TORCH_FREE_IN_THOSE = {"__init__.py", "settings.py"}
 IMPORT_SYMUSIC = {"music/bridges.py", "music/midi.py", "music/render.py"}
 CORE = {"numpy", "torch", "symusic", "pyarrow", "pydantic", "pyyaml", "typer", "rich", "safetensors"}

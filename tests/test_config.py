@@ -74,21 +74,33 @@ def test_the_machine_settings_are_the_ones_that_do_not_change_results():
     assert machine_settings() == [
         "data.corpus",
         "train.micro_batch_tokens",
+        "train.recompute_activations",
+        "train.compile",
+        "train.prefetch_batches",
         "train.checkpoint_every_steps",
         "train.checkpoint_every_minutes",
         "train.keep_checkpoints",
         "train.log_every_steps",
         "train.sample_takes",
         "train.sample_every_steps",
+        "train.alarms",
+        "train.stuck_after_sec",
+        "train.profile",
+        "train.show_syncs",
         "train.device",
+        "train.shard",
+        "train.rank_timeout_minutes",
+        "start.model",
     ]
 
 
 @pytest.mark.parametrize("name", machine_settings())
 def test_where_and_how_it_runs_is_no_part_of_identity(name):
     """covers: K6"""
-    value = "elsewhere" if name in ("data.corpus", "train.device") else 3
-    assert id_of(f"{name}={value}") == id_of()
+    [value] = [leaf.value for leaf in leaves(recipe("llama-tiny")) if leaf.name == name]
+    other = str(not value).lower() if isinstance(value, bool) else "elsewhere" if isinstance(value, str) else 3
+    other = {"start.model": "elsewhere", "train.shard": "shard"}.get(name, other)
+    assert id_of(f"{name}={other}") == id_of()
 
 
 OTHER_VALUES = {
@@ -104,6 +116,9 @@ OTHER_VALUES = {
     "train.batch_tokens": 8192,
     "train.seed": 1,
     "train.precision": "float32",
+    "train.made_data": "true",
+    "data.separate_pieces": "true",
+    "optim.embedding_lr_factor": 0.5,
     "train.eval_every_steps": 99,
 }
 

@@ -1,58 +1,23 @@
 """In-key rate: how much of the sounding time lies on the seven tones of the piece's key.
 
-The key is the one of 24 whose profile of tone weights correlates best with the time that each of the twelve
-pitch classes sounds (drums left out, pedal not counted). A minor key counts with its natural form, the
-seven tones of its relative major, so that a doubt between the two relatives changes nothing; raised
-leading tones count as outside.
+The key is the one of `etude.music.key_finding`. A minor key counts with its natural form, the seven tones of its
+relative major, so that a doubt between the two relatives changes nothing; raised leading tones count as outside.
 
 One key is found for the whole Score, so a piece that modulates has a lower rate: compare stretches of
 similar length. Twelve equally used pitch classes give 7/12.
-
-Source: the profiles of Krumhansl and Kessler (1982) and the correlation method of Krumhansl,
-"Cognitive Foundations of Musical Pitch" (1990), chapter 4.
 """
 
 import numpy as np
 
+from etude.attributes.bins import Bins
+from etude.music.key_finding import KEYS, find_key, pitch_class_time
 from etude.music.score import Score
 
-# perceived fit of each pitch class above the tonic, rated 1 to 7
-_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+__all__ = ["InKey", "find_key", "pitch_class_time"]
+
 _MAJOR_SCALE = (1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1)
 _MINOR_SCALE = (1, 0, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0)
-
-
-def _all_keys(major: tuple, minor: tuple) -> np.ndarray:
-    """Return (24, 12): twelve major keys from C, then twelve minor keys."""
-    return np.array([np.roll(mode, tonic) for mode in (major, minor) for tonic in range(12)], np.float64)
-
-
-_PROFILES = _all_keys(_MAJOR, _MINOR)
-_PROFILES -= _PROFILES.mean(axis=1, keepdims=True)
-_PROFILES /= np.linalg.norm(_PROFILES, axis=1, keepdims=True)
-_SCALES = _all_keys(_MAJOR_SCALE, _MINOR_SCALE)
-
-
-def pitch_class_time(score: Score) -> np.ndarray:
-    """Return the seconds that each pitch class sounds, (12,) float64 from C, drums left out."""
-    pitched = ~np.array([track.is_drum for track in score.tracks] or [False])[score.notes.track]
-    seconds = (score.offset_sec - score.onset_sec) * pitched
-    return np.bincount(score.notes.pitch % 12, seconds, minlength=12)
-
-
-def find_key(score: Score) -> tuple[int, bool] | None:
-    """Return the tonic, 0 for C to 11 for B, and whether the key is minor; None where nothing sounds.
-
-    Example:
-        >>> find_key(Score.of([0, 1, 2, 3], [4, 3, 2, 1], [60, 64, 67, 65]))
-        (0, False)
-    """
-    time = pitch_class_time(score)
-    if time.sum() <= 0:
-        return None
-    key = int(np.argmax(_PROFILES @ time))
-    return key % 12, key >= 12
+_SCALES = np.array([np.roll(scale, tonic) for scale in (_MAJOR_SCALE, _MINOR_SCALE) for tonic in range(12)], float)
 
 
 class InKey:
@@ -67,6 +32,7 @@ class InKey:
     origin = "measured"
     transposed = "same"
     faster = "same"
+    bins = Bins.of_edges(("chromatic", "mixed", "within the key"), (0.75, 0.9))
 
     @staticmethod
     def measure(score: Score) -> float | None:
@@ -76,3 +42,13 @@ class InKey:
             return None
         time = pitch_class_time(score)
         return float(_SCALES[key[0] + 12 * key[1]] @ time / time.sum())
+
+    @staticmethod
+    def evidence(score: Score) -> str:
+        """Say which key, and how long its tones and others sound."""
+        key = find_key(score)
+        if key is None:
+            return "no pitched notes"
+        time, place = pitch_class_time(score), key[0] + 12 * key[1]
+        inside = float(_SCALES[place] @ time)
+        return f"{inside:.1f} of {time.sum():.1f} s of notes on the tones of {KEYS[place]}"

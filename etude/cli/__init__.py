@@ -22,8 +22,13 @@ COMMANDS: dict[str, Command] = {
     "corpus": Command("Data", "etude.cli.corpus"),
     "tokenize": Command("Data", "etude.cli.tokenize"),
     "train": Command("Train", "etude.cli.train"),
+    "finetune": Command("Train", "etude.cli.finetune"),
+    "merge": Command("Train", "etude.cli.merge"),
     "runs": Command("Train", "etude.cli.runs"),
     "generate": Command("Play", "etude.cli.generate"),
     "replay": Command("Play", "etude.cli.replay"),
     "render": Command("Play", "etude.cli.render"),
+    "attributes": Command("Measure", "etude.cli.attributes"),
+    "import": Command("Exchange", "etude.cli.import_model"),
+    "export": Command("Exchange", "etude.cli.export"),
 }

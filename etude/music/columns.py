@@ -18,6 +18,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from etude.music.order import order_of_rows
+
 TEXT_KINDS = (
     "text",
     "copyright",
@@ -34,6 +36,8 @@ TEXT_KINDS = (
 MAX_TICK = 2**31 - 1
 """The last tick that a column holds."""
 
+_INT32 = np.dtype(np.int32)
+
 WHOLE_PIECE = -1
 """The track of a text that belongs to no single track."""
 
@@ -44,7 +48,7 @@ def _column(values: Any) -> np.ndarray:
     Raises:
         ValueError: values are not whole numbers, do not fit, or are not one-dimensional.
     """
-    if type(values) is np.ndarray and values.dtype == np.int32 and values.ndim == 1:
+    if type(values) is np.ndarray and values.dtype == _INT32 and values.ndim == 1:
         if not values.flags.writeable:
             return values
         column = values.view()
@@ -54,7 +58,7 @@ def _column(values: Any) -> np.ndarray:
             column = given.astype(np.int32)
         if given.ndim != 1 or (given.size and not np.array_equal(column, given)):
             raise ValueError(f"a column is a list of whole numbers that fit into 32 bits, got {given!r:.80}")
-    column.flags.writeable = False
+    column.setflags(write=False)
     return column
 
 
@@ -67,12 +71,11 @@ class Columns:
 
     def __post_init__(self) -> None:
         """Convert columns to int32, refuse unequal lengths."""
-        lengths = set()
-        for name in self.__dataclass_fields__:
-            values = getattr(self, name)
-            values = tuple(values) if name in self._strings else _column(values)
-            object.__setattr__(self, name, values)
-            lengths.add(len(values))
+        # tables are built by the million: the fields of a frozen dataclass are set fastest where they lie
+        own, lengths = self.__dict__, set()
+        for name, values in own.items():
+            own[name] = column = tuple(values) if name in self._strings else _column(values)
+            lengths.add(len(column))
         if len(lengths) > 1:
             raise ValueError(f"{type(self).__name__}: columns of unequal length: {sorted(lengths)}")
 
@@ -86,9 +89,22 @@ class Columns:
         """
         return cls(**columns).in_order()
 
+    @classmethod
+    def of_int32(cls, *columns: np.ndarray) -> Self:
+        """Build a table without strings of what is right already: int32, equally long, in order, no one else's.
+
+        Nothing is checked or copied, which matters where tables are built by the million.
+        """
+        table = object.__new__(cls)
+        own = table.__dict__
+        for name, column in zip(cls.__dataclass_fields__, columns, strict=True):
+            column.setflags(write=False)
+            own[name] = column
+        return table
+
     def __len__(self) -> int:
         """Return the number of rows."""
-        return len(getattr(self, next(iter(self.__dataclass_fields__))))
+        return len(getattr(self, self._order[0]))
 
     def __eq__(self, other: object) -> bool:
         """Tell whether every column is equal."""
@@ -123,21 +139,34 @@ class Columns:
 
     def in_order(self) -> Self:
         """Return the rows in the order that the module's header states."""
-        keys = [getattr(self, name) for name in self._order]
-        if len(self) < 2 or _is_sorted(keys):
+        if len(self) < 2:
             return self
-        return self.take(np.lexsort(keys[::-1]))
+        keys = self._keys()
+        return self if _is_sorted(keys) else self.take(order_of_rows(keys))
+
+    def _keys(self) -> list[np.ndarray]:
+        """Return int32 columns that give the order, the first one first."""
+        return [getattr(self, name) for name in self._order]
 
 
 def _is_sorted(keys: list[np.ndarray]) -> bool:
     """Tell whether rows are in lexicographic order of the keys."""
-    tied: np.ndarray | bool = True
-    for key in keys:
-        if ((key[1:] < key[:-1]) & tied).any():
+    first, *others = keys
+    if len(others) > 1:
+        # two columns of 32 bits are one of 64; with its sign turned, the lower one counts up from 0
+        first = first.astype(np.int64) << 32 | others.pop(0).view(np.uint32) ^ np.uint32(1 << 31)
+    before, after = first[:-1], first[1:]
+    if (after < before).any():
+        return False
+    # a further key decides only where those before it are tied
+    tied = (after == before).nonzero()[0]
+    for key in others:
+        if not len(tied):
+            break
+        before, after = key.take(tied), key.take(tied + 1)
+        if (after < before).any():
             return False
-        tied = (key[1:] == key[:-1]) & tied
-        if not tied.any():
-            return True
+        tied = tied[after == before]
     return True
 
 
@@ -152,6 +181,13 @@ class Notes(Columns):
     track: np.ndarray
 
     _order = ("onset_tick", "track", "pitch", "duration_tick", "velocity")
+
+    def _keys(self) -> list[np.ndarray]:
+        onset, track, pitch, *others = super()._keys()
+        if len(pitch) and pitch.view(np.uint32).max() < 1 << 7 and track.view(np.uint32).max() < 1 << 24:
+            # chords are tied on all but the pitch
+            return [onset, track << 7 | pitch, *others]
+        return [onset, track, pitch, *others]
 
 
 @dataclass(frozen=True, eq=False)

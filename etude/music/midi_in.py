@@ -3,14 +3,15 @@
 A malformed meta event (a tempo of 0, a metre of 0/4) is passed over.
 """
 
-from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 
 from etude.errors import MidiError
 from etude.music.columns import MAX_TICK
-from etude.music.midi_parts import Part, pair_notes, parts_of
+from etude.music.midi_parts import Part, pair_notes, parts_of, voices_of
 from etude.music.midi_text import decode_text
+from etude.music.order import order_of, order_of_rows
 from etude.music.score import (
     TEXT_KINDS,
     WHOLE_PIECE,
@@ -42,79 +43,65 @@ def score_of(events: Events) -> Score:
     """
     if events.format == 2:
         events = _one_after_another(events)
-    begins, ends, others, voice = pair_notes(events)
-    parts, note_track, track = parts_of(events, begins, others, voice)
-    if len(track) and track.min() < 0:
-        others, track = others[track >= 0], track[track >= 0]
-    tick, number, value = (column.take(others) for column in (events.tick, events.data1, events.data2))
-    # controls come before bends
-    num_controls = int(np.count_nonzero(events.status.take(others) < 0xE0))
-    controls, bends = slice(num_controls), slice(num_controls, None)
-    bend = (value[bends].astype(np.int32) << 7 | number[bends]) - 8192
+    voices = voices_of(events)
+    begins, ends, others, num_controls = pair_notes(events, voices)
+    parts, note_track, track = parts_of(events, voices, begins, others)
+    if track.min(initial=0) < 0:
+        is_heard = track >= 0
+        num_controls = int(np.count_nonzero(is_heard[:num_controls]))
+        others, track = others[is_heard], track[is_heard]
     onset = events.tick.take(begins)
-    return assemble(
-        events.division,
-        parts,
-        events.metas,
-        notes_in_order(
-            onset,
-            events.tick.take(ends) - onset,
-            events.data1.take(begins).astype(np.int32),
-            events.data2.take(begins).astype(np.int32),
-            note_track,
-        ),
-        Controls(
-            tick[controls], track[controls], number[controls].astype(np.int32), value[controls].astype(np.int32)
-        ).in_order(),
-        PitchBends(tick[bends], track[bends], bend).in_order(),
+    notes = notes_in_order(
+        onset,
+        events.tick.take(ends) - onset,
+        events.data1.take(begins).astype(np.int32),
+        events.data2.take(begins).astype(np.int32),
+        note_track,
     )
+    tables: dict[str, Columns] = {"notes": notes}
+    is_by_time = voices.place is None
+    if num_controls:
+        columns = _others(events, others[:num_controls], track[:num_controls], is_by_time)
+        tables["controls"] = Controls.of_int32(*columns)
+    if num_controls < len(others):
+        tick, track, low, high = _others(events, others[num_controls:], track[num_controls:], is_by_time)
+        tables["pitch_bends"] = PitchBends.of_int32(tick, track, (high << 7 | low) - 8192)
+    return _assemble(events.division, parts, events.metas, tables)
 
 
-def assemble(
-    division: int, parts: list[Part], metas: list[Meta], notes: Notes, controls: Controls, pitch_bends: PitchBends
-) -> Score:
+def _others(events: Events, rows: np.ndarray, track: np.ndarray, is_by_time: bool) -> tuple[np.ndarray, ...]:
+    """Return tick, track and both data bytes, int32, of events that are no notes, in order of tick and track."""
+    tick = events.tick.take(rows)
+    if not is_by_time:
+        # events of several voices follow one another
+        key = tick.astype(np.int64) << 32 | track
+        if (key[1:] < key[:-1]).any():
+            order = order_of(key)
+            tick, track, rows = tick.take(order), track.take(order), rows.take(order)
+    return tick, track, events.data1.take(rows).astype(np.int32), events.data2.take(rows).astype(np.int32)
+
+
+def _assemble(division: int, parts: list[Part], metas: list[Meta], tables: dict[str, Columns]) -> Score:
     """Build the Score of tables that are there and of meta events.
 
     Raises:
         MidiError: the time division is not known.
     """
     ppq, constant_tempo = _division(division)
-    names, tables = _read_metas(metas, parts)
+    names = _read_metas(metas, parts, tables)
     if constant_tempo is not None:
         tables["tempos"] = Tempos(tick=[0], us_per_quarter=[constant_tempo])
-    if len(controls):
-        tables["controls"] = controls
-    if len(pitch_bends):
-        tables["pitch_bends"] = pitch_bends
     tracks = tuple(Track(part.program, part.channel == DRUM_CHANNEL, names.get(part.source, "")) for part in parts)
-    return Score(ppq, notes, tracks, **tables)
+    return Score(ppq, tracks=tracks, **tables)
 
 
 def notes_in_order(
-    onset_tick: np.ndarray,
-    duration_tick: np.ndarray,
-    pitch: np.ndarray,
-    velocity: np.ndarray,
-    track: np.ndarray,
-    *,
-    is_by_time: bool = False,
+    onset_tick: np.ndarray, duration_tick: np.ndarray, pitch: np.ndarray, velocity: np.ndarray, track: np.ndarray
 ) -> Notes:
-    """Return notes, given as int32 columns, in their total order; it is faster if told that they come by time."""
-    # one key is faster than five columns; only where it is tied do durations and velocities decide
-    key = onset_tick.astype(np.int64)
-    num_tracks = int(track.max(initial=0)) + 1
-    if num_tracks > 1:
-        key = key * num_tracks + track
-    key = key * 128 + pitch
-    order = np.argsort(key, kind="stable" if is_by_time else "quicksort")
-    key = key.take(order)
-    tied = np.flatnonzero(key[1:] == key[:-1])
-    if len(tied):
-        rows = np.union1d(tied, tied + 1)
-        among = order[rows]
-        order[rows] = among[np.lexsort((velocity[among], duration_tick[among], key[rows]))]
-    columns = [column.take(order) for column in (onset_tick, duration_tick, pitch, velocity)]
-    return Notes(*columns, track.take(order) if num_tracks > 1 else track)
+    """Return notes, given as int32 columns, in their total order."""
+    place = track << 7 | pitch if track.any() else pitch
+    order = order_of_rows([onset_tick, place, duration_tick, velocity])
+    return Notes.of_int32(*(column.take(order) for column in (onset_tick, duration_tick, pitch, velocity, track)))
 
 
 def _division(division: int) -> tuple[int, int | None]:
@@ -141,22 +128,24 @@ def _one_after_another(events: Events) -> Events:
         raise MidiError(f"the piece is longer than {MAX_TICK} ticks")
     metas = []
     for source, begin in enumerate(begins):
-        own = [meta for meta in events.metas if meta.source == source]
+        own = [meta[1:] for meta in events.metas if meta[0] == source]
         for kind, payload in ((TEMPO, b"\x07\xa1\x20"), (TIME_SIGNATURE, b"\x04\x02\x18\x08")):
-            if source and not any(meta.type == kind and meta.tick == 0 for meta in own):
-                metas.append(Meta(source, begin, kind, payload))
-        metas += [meta._replace(tick=meta.tick + begin) for meta in own]
-    return replace(events, tick=events.tick + np.array(begins, np.int32)[events.source], metas=metas)
+            if source and not any(tick == 0 and other == kind for tick, other, _ in own):
+                metas.append((source, begin, kind, payload))
+        metas += [(source, begin + tick, kind, payload) for tick, kind, payload in own]
+    shift = np.array(begins, np.int32).repeat(np.diff(events.first_event))
+    return events._replace(tick=events.tick + shift, metas=metas)
 
 
-def _read_metas(metas: list[Meta], parts: list[Part]) -> tuple[dict[int, str], dict[str, Columns]]:
-    """Return the names of file tracks that have parts, and the tables of tempos, signatures and texts."""
+def _read_metas(metas: list[Meta], parts: list[Part], tables: dict[str, Columns]) -> dict[int, str]:
+    """Add the tables of tempos, signatures and texts; return the names of file tracks that have parts."""
     first_track: dict[int, int] = {}
     for index, part in enumerate(parts):
         first_track.setdefault(part.source, index)
     names: dict[int, str] = {}
-    rows: dict[type[Columns], list[tuple]] = {Tempos: [], TimeSignatures: [], KeySignatures: [], Texts: []}
-    if metas and max(meta.tick for meta in metas) > MAX_TICK:
+    rows: dict[type[Columns], list[tuple]] = {Tempos: [], TimeSignatures: [], KeySignatures: []}
+    texts: list[tuple] = []
+    if metas and max(metas, key=itemgetter(1))[1] > MAX_TICK:
         raise MidiError(f"the piece is longer than {MAX_TICK} ticks")
     for source, tick, kind, payload in metas:
         if kind == TEMPO and len(payload) == 3 and any(payload):
@@ -171,13 +160,13 @@ def _read_metas(metas: list[Meta], parts: list[Part]) -> tuple[dict[int, str], d
         elif kind == TRACK_NAME and source in first_track and source not in names:
             names[source] = decode_text(payload)
         elif 1 <= kind <= len(TEXT_KINDS):
-            track = first_track.get(source, WHOLE_PIECE)
-            rows[Texts].append((tick, TEXT_KINDS[kind - 1], decode_text(payload), track))
-    tables = {
-        _FIELD_OF[table]: table(*np.array(of_table, np.int32).T).in_order()
-        for table, of_table in rows.items()
-        if of_table and table is not Texts
-    }
-    if rows[Texts]:
-        tables["texts"] = Texts(*zip(*rows[Texts], strict=True)).in_order()
-    return names, tables
+            texts.append((tick, TEXT_KINDS[kind - 1], decode_text(payload), first_track.get(source, WHOLE_PIECE)))
+    for table, of_table in rows.items():
+        if of_table:
+            # of several at one tick the last of the file holds: this keeps their order
+            of_table.sort(key=itemgetter(0))
+            tables[_FIELD_OF[table]] = table.of_int32(*np.array(list(zip(*of_table, strict=True)), np.int32))
+    if texts:
+        texts.sort(key=itemgetter(0, 3))
+        tables["texts"] = Texts(*zip(*texts, strict=True))
+    return names

@@ -18,7 +18,7 @@ What a careful reader does with what should not be there:
 Source: Standard MIDI Files 1.0 (MIDI Manufacturers Association, RP-001).
 """
 
-from bisect import bisect_right
+from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,8 @@ END_OF_TRACK = 0x2F
 _META = 0xFF
 _SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
 _MAX_JUNK_BYTES = 256
+# its length, format and division; of a track or an unknown chunk, its kind and length
+_HEADER, _CHUNK = Struct(">4xIH2xh"), Struct(">4sI")
 # system messages that do not belong in a file, and the data bytes they carry
 _SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 
@@ -42,13 +44,8 @@ class ProgramChange(NamedTuple):
     program: int
 
 
-class Meta(NamedTuple):
-    """A meta event other than the end of a track."""
-
-    source: int
-    tick: int
-    type: int
-    payload: bytes
+Meta = tuple[int, int, int, bytes]
+"""A meta event other than the end of a track: source, tick, type, payload."""
 
 
 def _chunks(data: bytes) -> tuple[int, int, list[tuple[int, int]]]:
@@ -58,9 +55,7 @@ def _chunks(data: bytes) -> tuple[int, int, list[tuple[int, int]]]:
         raise MidiError("not a MIDI file: " + ("it does not begin with MThd" if data else "it is empty"))
     if len(data) < at + 14:
         raise MidiError(f"the file ends inside its header, at byte {len(data)}")
-    length = int.from_bytes(data[at + 4 : at + 8], "big")
-    number = int.from_bytes(data[at + 8 : at + 10], "big")
-    division = int.from_bytes(data[at + 12 : at + 14], "big", signed=True)
+    length, number, division = _HEADER.unpack_from(data, at)
     if length < 6:
         raise MidiError(f"the header says it is {length} bytes long, expected at least 6")
     if number > 2:
@@ -69,15 +64,18 @@ def _chunks(data: bytes) -> tuple[int, int, list[tuple[int, int]]]:
         raise MidiError("the header says 0 ticks per quarter note, expected at least 1")
     tracks, at = [], at + 8 + length
     while at + 8 <= len(data):
-        length = int.from_bytes(data[at + 4 : at + 8], "big")
-        if data.startswith(b"MTrk", at):
-            tracks.append((at + 8, min(at + 8 + length, len(data))))
-        at += 8 + length
+        kind, length = _CHUNK.unpack_from(data, at)
+        at += 8
+        if kind == b"MTrk":
+            tracks.append((at, min(at + length, len(data))))
+        at += length
     return number, division, tracks
 
 
 def _number(data: bytes, at: int, end: int) -> tuple[int, int]:
     """Read a number of variable length; return it and the byte after it."""
+    if at < end and data[at] < 0x80:
+        return data[at], at + 1
     value = 0
     for position in range(at, min(at + 4, end)):
         value = value << 7 | data[position] & 0x7F
@@ -107,7 +105,7 @@ class Run(NamedTuple):
 class Walk:
     """The way through all tracks: notes where runs of plain events lie, reads the others.
 
-    It finds all that is damaged except inside the runs, where ``events`` looks.
+    It finds all that is damaged except inside the runs, where ``smf_events`` looks.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -122,12 +120,10 @@ class Walk:
         self.first_event: list[int] = []
         """Of each source: plain events of the file before it."""
         self.waits: list[tuple[int, int]] = []
-        """A plain event, and the ticks that other events waited between it and the one before it."""
+        """A plain event, and the ticks, if any, that other events waited between it and the one before it."""
         self.programs: list[ProgramChange] = []
-        self.metas: list[tuple[int, int, Meta]] = []
-        """Plain events before, and a meta event whose tick counts from the last of them."""
-        self.is_odd = False
-        """Whether there are system messages other than exclusive ones, or running status goes on after those."""
+        self.metas: list[tuple[int, int, int, int, bytes]] = []
+        """Plain events before, then as ``Meta``, but the tick counts from the last of them."""
         self.ends: list[tuple[int, int]] = []
         """Of each source: plain events before its end, ticks waited since the last of them."""
         self.format, self.division, chunks = _chunks(data)
@@ -137,33 +133,42 @@ class Walk:
         is_other = self.bytes >= 0xF0
         is_other |= (self.bytes & 0xE0) == 0xC0
         is_other[1:] &= self.is_low[:-1]
-        self._candidates = [*np.flatnonzero(is_other).tolist(), len(data)]
+        self._candidates = [*is_other.nonzero()[0].tolist(), len(data)]
         self._next = 0
         for at, end in chunks:
             self._track(at, end)
 
     def _track(self, at: int, end: int) -> None:
         """Walk one track, whose content is ``data[at:end]``."""
-        self.first_event.append(self.num_events)
-        wait, running, after_exclusive = 0, 0, False
+        data, metas, source, num_events = self.data, self.metas, len(self.first_event), self.num_events
+        self.first_event.append(num_events)
+        wait, running = 0, 0
         while at < end:
-            goes_on = (running or after_exclusive) and self._goes_on(at, end)
-            self.is_odd |= goes_on and after_exclusive
-            if not (running and goes_on):
-                before, at = self.num_events, self._run(at, end)
-                if self.num_events > before:
-                    self.waits.append((before, wait))
-                    wait, running, after_exclusive = 0, 0, False
+            # most events that interrupt runs are seen at once: their delta time is one byte
+            status = data[at + 1] if data[at] < 0x80 and at + 1 < end else 0
+            if status == _META and at + 3 < end and (length := data[at + 3]) < 0x80 and at + 4 + length <= end:
+                wait += data[at]
+                kind, at = data[at + 2], at + 4 + length
+                if kind == END_OF_TRACK:
+                    break
+                metas.append((num_events, source, wait, kind, data[at - length : at]))
+                continue
+            is_plain = status < 0xC0 or 0xE0 <= status < 0xF0
+            if is_plain and not (running and self._goes_on(at, end)):
+                at = self._run(at, end)
+                if self.num_events > num_events:
+                    if wait:
+                        self.waits.append((num_events, wait))
+                    wait, running, num_events = 0, 0, self.num_events
                 if at == end:
                     break
-            delta, at = _number(self.data, at, end)
+            delta, at = _number(data, at, end)
             wait += delta
             if at == end:
                 raise cut(end)
-            if self.data[at] >= 0x80:
-                status, at = self.data[at], at + 1
-            else:
-                status = running
+            status = running
+            if data[at] >= 0x80:
+                status, at = data[at], at + 1
             if status < 0xF0:
                 running = status
                 at = self._short(status, at, end)
@@ -173,7 +178,6 @@ class Walk:
                     break
             else:
                 at = self._system(status, at, end)
-                after_exclusive = True
         self.ends.append((self.num_events, wait))
 
     def _goes_on(self, at: int, end: int) -> bool:
@@ -230,12 +234,11 @@ class Walk:
         kind = self.data[at]
         if kind != END_OF_TRACK:
             payload = self.data[start : start + length]
-            self.metas.append((self.num_events, Meta(len(self.first_event) - 1, wait, kind, payload)))
+            self.metas.append((self.num_events, len(self.first_event) - 1, wait, kind, payload))
         return start + length, kind == END_OF_TRACK
 
     def _system(self, status: int, at: int, end: int) -> int:
         """Pass over a system event after its status; return the byte after it."""
-        self.is_odd |= status != 0xF0
         if status in _SYSTEM_EXCLUSIVE:
             length, at = _number(self.data, at, end)
         else:
@@ -243,14 +246,3 @@ class Walk:
         if at + length > end:
             raise cut(end)
         return at + length
-
-    def first_channels(self) -> dict[int, int]:
-        """Return the channel of the first plain event of each source that has any."""
-        channels, before = {}, 0
-        for run in self.runs:
-            source = bisect_right(self.first_event, before) - 1
-            if source not in channels:
-                _, at = _number(self.data, run.at, run.end)
-                channels[source] = self.data[at] & 0x0F
-            before += run.num_events
-        return channels

@@ -27,9 +27,9 @@ def sustained_end_tick(controls: Controls, end_tick: np.ndarray, track: np.ndarr
     if track is None:
         return _held(end_tick, controls.tick, rows, is_down, last_tick)
     result, pedal_track = end_tick.copy(), controls.track[rows]
-    for one in np.unique(pedal_track[is_down]):
-        notes, own = track == one, pedal_track == one
-        result[notes] = _held(end_tick[notes], controls.tick, rows[own], is_down[own], last_tick)
+    for one in np.bincount(pedal_track[is_down]).nonzero()[0]:
+        notes, own = (track == one).nonzero()[0], (pedal_track == one).nonzero()[0]
+        result[notes] = _held(end_tick.take(notes), controls.tick, rows.take(own), is_down.take(own), last_tick)
     return result
 
 

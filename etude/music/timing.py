@@ -28,18 +28,20 @@ class TempoMap:
         """Sum up the seconds at every change of tempo."""
         tick, us_per_quarter = _last_of_each_tick(tempos.tick, tempos.us_per_quarter)
         if not len(tick) or tick[0] > 0:
-            tick = np.concatenate([[0], tick])
-            us_per_quarter = np.concatenate([[DEFAULT_US_PER_QUARTER], us_per_quarter])
+            tick, us_per_quarter = np.append(0, tick), np.append(DEFAULT_US_PER_QUARTER, us_per_quarter)
         self.tick = tick.astype(np.int64)
         # [us / quarter] / [ticks / quarter] = [us / tick]; a tempo of 0 would stop time from being invertible
         self._sec_per_tick = np.maximum(us_per_quarter, 1) / (ppq * 1e6)
-        self.sec = np.concatenate([[0.0], np.cumsum(np.diff(self.tick) * self._sec_per_tick[:-1])])
+        self.sec = np.zeros(len(tick))
+        if len(tick) > 1:
+            np.cumsum((self.tick[1:] - self.tick[:-1]) * self._sec_per_tick[:-1], out=self.sec[1:])
 
     def tick_to_sec(self, tick: np.ndarray) -> np.ndarray:
         """Return seconds, float64, of ticks of any shape; fractions of a tick are allowed."""
         tick = np.asarray(tick)
         if len(self.tick) == 1:
-            return (tick - self.tick[0]) * self._sec_per_tick[0]
+            since = tick - self.tick[0] if self.tick[0] else tick
+            return since * self._sec_per_tick[0]
         part = np.maximum(np.searchsorted(self.tick, tick, side="right") - 1, 0)
         return self.sec[part] + (tick - self.tick[part]) * self._sec_per_tick[part]
 

@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 
-from etude.errors import TokenError
 from etude.music.score import Controls, Notes, Score, Tempos, Track
 from etude.music.sustain import SUSTAIN
 from etude.settings import Settings
@@ -49,6 +48,7 @@ from etude.tokens.absolute_notes import heard, struck
 from etude.tokens.absolute_settings import AbsoluteSettings
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import DRUMS, IdFacts
+from etude.tokens.id_row import checked_row
 from etude.tokens.loss_report import report as report_losses
 from etude.tokens.vocab import Vocab, describe
 
@@ -165,7 +165,7 @@ class AbsoluteTokenizer:
         Raises:
             TokenError: not one row of whole numbers of the vocabulary.
         """
-        told = self._told(self._row(ids))
+        told = self._told(checked_row(ids, self.vocab_size))
         notes = struck(told.notes)
         order = np.argsort(notes.step.astype(np.int64) << 11 | notes.voice)
         voice = notes.voice[order]
@@ -194,7 +194,7 @@ class AbsoluteTokenizer:
             >>> AbsoluteTokenizer().labels_of([6, 20, 29, 0])
             {'composer': 'chopin', 'form': 'sonata'}
         """
-        return self.layout.labels_of(self._row(ids))
+        return self.layout.labels_of(checked_row(ids, self.vocab_size))
 
     def repairs(self, ids: Sequence[int] | np.ndarray) -> dict[str, int]:
         """Count what ``decode`` mends; all zero for a legal piece that has ended.
@@ -203,7 +203,7 @@ class AbsoluteTokenizer:
             >>> AbsoluteTokenizer().repairs([6, 0, 827, 17227, 827, 17228, 16776])
             {'stray': 2, 'backwards': 0, 'without_velocity': 0, 'without_length': 0}
         """
-        return self._told(self._row(ids)).repairs
+        return self._told(checked_row(ids, self.vocab_size)).repairs
 
     def measure(self, ids: np.ndarray) -> tuple[int, float]:
         """Return the notes in a span of ids, of any shape, and when the last of them ends, in seconds.
@@ -247,18 +247,6 @@ class AbsoluteTokenizer:
     def _track(self, instrument: int) -> Track:
         names = self.layout.instruments
         return Track(FIRST_PROGRAM[names[instrument]]) if instrument < len(names) else Track(0, is_drum=True)
-
-    def _row(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-        row = np.asarray(ids)
-        if row.ndim == 1 and not row.size:
-            return np.empty(0, np.int64)
-        if row.ndim != 1 or row.dtype.kind not in "iu":
-            raise TokenError(f"ids: expected one row of whole numbers, got {row.dtype} of shape {row.shape}")
-        wrong = np.flatnonzero((row < 0) | (row >= self.vocab_size))
-        if wrong.size:
-            place, last = int(wrong[0]), self.vocab_size - 1
-            raise TokenError(f"ids[{place}] = {row[place]}: expected 0..{last}; ids need the tokenizer that made them")
-        return row.astype(np.int64)
 
 
 def _instruments_in(voice: np.ndarray) -> list[int]:

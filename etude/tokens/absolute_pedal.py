@@ -69,7 +69,7 @@ def extended_end_tick(
     if track is None:
         return held_end(end_tick, pedal_turns(tick, value), last)
     result = end_tick.copy()
-    for one in np.unique(pedal_track):
-        notes, own = track == one, pedal_track == one
-        result[notes] = held_end(end_tick[notes], pedal_turns(tick[own], value[own]), last)
+    for one in np.bincount(pedal_track).nonzero()[0]:
+        notes, own = (track == one).nonzero()[0], (pedal_track == one).nonzero()[0]
+        result[notes] = held_end(end_tick.take(notes), pedal_turns(tick.take(own), value.take(own)), last)
     return result

@@ -31,6 +31,7 @@ from etude.tokens.bpe_settings import BpeSettings, begins_word
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import NO_INSTRUMENT, NO_PITCH, IdFacts
 from etude.tokens.loss_report import report as report_losses
+from etude.tokens.note_timing import NoteTiming
 from etude.tokens.vocab import Vocab, describe
 
 
@@ -109,6 +110,12 @@ class BpeTokenizer:
         flags = (np.logical_or.reduceat(column[self._all_spelt], self._start) for column in base[2:])
         pitch = self._first_named(base.pitch, NO_PITCH)
         return IdFacts(pitch, self._first_named(base.instrument, NO_INSTRUMENT), *flags)
+
+    @cached_property
+    def note_timing(self) -> NoteTiming | None:
+        """Which keys ids begin and end, and how time passes inside of them; None where the base does not say."""
+        timing = getattr(self.base, "note_timing", None)
+        return None if timing is None else timing.joined(self._all_spelt, self._length)
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{schema, version, kind, settings, hash}`` for ``etude.tokens.tokenizer_from_json``."""

@@ -2,25 +2,25 @@
 
 The most frequent pair of neighbours becomes a new id wherever it stands, again and again. All words lie in one
 row, with -1 before, between and after them. A merged id is written at the first and at the last place of what it
-stands for, so the neighbours of any id are one look away, and nothing is ever moved. A pair with a new id can
-only come about when that id is made, and only becomes rarer afterwards; so the places of each pair are written
-down once, and are checked when their turn comes. The work is about proportional to the merges done.
-Legend: N places, S pairs.
+stands for and where its right part began, so the neighbours of any id are one look away, nothing is ever moved, and
+an id that has become part of another is not found any more where it began. A pair with a new id can only come about
+when that id is made, and only becomes rarer afterwards; so the places of each pair are written down once
+(``bpe_pairs.py``), and are looked at again when its turn comes. The work is about proportional to the merges done.
+Legend: N places.
 
 Source:
     Gage 1994, "A new algorithm for data compression"; Sennrich et al. 2016, "Neural machine translation of rare
     words with subword units". Of pairs equally frequent the one of lower ids comes first.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
+from etude.tokens.bpe_pairs import PART, Pairs
 from etude.tokens.bpe_words import Words
 
 _NONE = -1
-_SHARE = 0.6
-"""Pairs at least this frequent, compared with the most frequent, are looked at one by one."""
 
 Pair = tuple[int, int]
 
@@ -51,186 +51,102 @@ def learn_merges(
         >>> learn_merges(words, vocab_size=3, num_merges=2)
         [(0, 1), (3, 2)]
     """
-    row = _Row(words, vocab_size, min_count=min_count, longest=longest)
+    row = _Row(words, vocab_size, num_ids=vocab_size + num_merges)
+    pairs = Pairs(row, min_count=min_count, longest=longest)
+    pairs.enter(row.neighbours())
     stands_for = {(token_id,) for token_id in range(vocab_size)}
     spelt = [(token_id,) for token_id in range(vocab_size)]
     merges: list[Pair] = []
-    for pair, left, right in row.most_frequent():
-        if len(merges) == num_merges:
-            break
+    while len(merges) < num_merges and (found := pairs.most_frequent()):
+        left, right, places = found
+        pairs.forget()
         spelling = spelt[left] + spelt[right]
         if spelling in stands_for:
-            row.forget(pair)
             continue
         stands_for.add(spelling)
         spelt.append(spelling)
         merges.append((left, right))
-        row.merge(pair)
+        pairs.enter(row.merge(left, right, places), merged=(left, right, len(spelt) - 1))
         if progress:
             progress(len(merges))
     return merges
 
 
 class _Row:
-    """All words in one row, and the pairs in it."""
+    """All words in one row.
 
-    def __init__(self, words: Words, vocab_size: int, *, min_count: int, longest: int) -> None:
-        self._min_count, self._longest = min_count, longest
-        self._token, self._weight = _laid_out(words)
-        self._length = np.ones(vocab_size, np.int64)
-        """Places that each id takes up."""
-        self._pair_at = np.full(len(self._token), _NONE, np.int32)
-        """The pair that begins at each place."""
-        self._left, self._right, self._count, self._step, self._begin, self._end = (_Growing() for _ in range(6))
-        """Of each pair: its ids, how often it stands, and its part of the places that were written down."""
-        self._places: list[np.ndarray] = []
-        self._least = np.iinfo(np.int64).max
-        self._candidates = np.zeros(0, np.int64)
-        """The pairs that come at least ``_least`` times, ended ones among them."""
-        key = self._token[:-1] * np.int64(vocab_size)
-        key += self._token[1:]
-        key[(self._token[:-1] < 0) | (self._token[1:] < 0)] = _NONE
-        self._write_down(np.arange(len(key), dtype=np.int32), key, lambda key: divmod(key, vocab_size))
+    Attributes:
+        weight: how often the word at each place came, or None if every word came once.
+        length: places that each id takes up.
+        num_ids: more than any id that there will be.
+        place_bits: bits that a place has at most.
+    """
 
-    def most_frequent(self) -> Iterator[tuple[int, int, int]]:
-        """Yield the most frequent pair and its two ids, as long as there is one that is frequent enough."""
-        while True:
-            count = self._count.values[self._candidates]
-            most = count.max(initial=0)
-            if most < self._least:
-                if not self._choose_candidates():
-                    return
-                continue
-            equal = self._candidates[count == most]
-            left, right = self._left.values[equal], self._right.values[equal]
-            first = np.lexsort((right, left))[0] if len(equal) > 1 else 0
-            yield int(equal[first]), int(left[first]), int(right[first])
+    def __init__(self, words: Words, vocab_size: int, *, num_ids: int) -> None:
+        self.num_ids = num_ids
+        self._new = vocab_size
+        self._border = np.cumsum(np.append(-1, words.length) + 1)
+        size = len(words.ids) + len(self._border)
+        self.place_bits = size.bit_length()
+        self.length = np.ones(num_ids, np.int64)
+        inside = np.ones(size, bool)
+        inside[self._border] = False
+        # half the bytes are half the time where memory is what takes it
+        self._token = np.full(size, _NONE, np.int16 if num_ids < 1 << 15 else np.int32)
+        self._token[inside] = words.ids
+        most = int(words.count.max(initial=1))
+        self.weight = None
+        if most > 1:
+            count = np.append(words.count, 0).astype(np.min_scalar_type(most))
+            self.weight = count.repeat(np.append(words.length + 1, 1))
 
-    def forget(self, pair: int) -> None:
-        """Never again yield a pair."""
-        self._count.values[pair] = 0
+    def neighbours(self) -> np.ndarray:
+        """Return ``(left * num_ids + right) << place_bits | place`` of all pairs, int64; -1 where there is none."""
+        key = np.empty(len(self._token) - 1, np.int64)
+        for start in range(0, len(key), PART):
+            part, token = key[start : start + PART], self._token[start : start + PART + 1]
+            np.multiply(token[:-1], np.int64(self.num_ids), out=part)
+            part += token[1:]
+            part <<= self.place_bits
+            part |= np.arange(start, start + len(part))
+        key[self._border[:-1]] = key[self._border[1:] - 1] = _NONE
+        return key
 
-    def merge(self, pair: int) -> None:
-        """Make a new id of a pair wherever it stands."""
-        left, right, new = int(self._left.values[pair]), int(self._right.values[pair]), len(self._length)
-        # written down in 32 bits, but numpy looks up fastest by its own width
-        head = self._places[self._step.values[pair]][self._begin.values[pair] : self._end.values[pair]].astype(np.intp)
-        head = head[self._pair_at.take(head) == pair]
-        if left == right:
-            head = every_other(head, int(self._length[left]))
-        middle = head + self._length[left]
-        end = middle + self._length[right]
-        self._length = np.append(self._length, self._length[left] + self._length[right])
+    def standing(self, places: np.ndarray, left: int | np.ndarray, right: int | np.ndarray) -> np.ndarray:
+        """Return at which places, where a pair once stood, it still does; bool."""
+        stands = self._token.take(places) == left
+        stands &= self._token.take(places + self.length[left]) == right
+        return stands
 
-        token = self._token.take(head - 1)
-        inside = (token >= 0).nonzero()[0]
-        inner = head.take(inside)
-        before = inner - self._length.take(token.take(inside))
-        self._take_away(middle)
-        self._take_away(before)
-        self.forget(pair)
-        self._pair_at[head] = _NONE
-        self._token[head] = self._token[end - 1] = new
-
-        # pairs (x, new) and (new, y); where a new id follows another, the pair is written down with the first
-        x, y = self._token.take(inner - 1), self._token.take(end)
-        other, onwards = (x != new).nonzero()[0], (y >= 0).nonzero()[0]
-        place = np.concatenate([before.take(other), head.take(onwards)])
-        key = np.concatenate([x.take(other), y.take(onwards)]).astype(np.int64)
-        key <<= 1
-        key[len(other) :] |= 1
-        self._write_down(place, key, lambda key: (np.where(key & 1, new, key >> 1), np.where(key & 1, key >> 1, new)))
-
-    def _take_away(self, places: np.ndarray) -> None:
-        """Count the pairs at places no longer."""
-        pair = self._pair_at.take(places)
-        counted = (pair >= 0).nonzero()[0]
-        weight = self._weight.take(places.take(counted))
-        np.subtract.at(self._count.values, pair.take(counted), weight.astype(np.int64))
-        self._pair_at[places] = _NONE
-
-    def _write_down(
-        self, place: np.ndarray, key: np.ndarray, ids_of: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-    ) -> None:
-        """Enter pairs that were not there before: where each stands and how often.
+    def merge(self, left: int, right: int, head: np.ndarray) -> np.ndarray:
+        """Make the next id of a pair wherever it stands; return the pairs with it as ``neighbours`` does.
 
         Args:
-            place: whole numbers.
-            key: stands for a pair, negative for none; int64, written over.
-            ids_of: from keys to both ids.
+            left, right: the pair.
+            head: all places where it stands.
         """
-        if not len(key):
-            return
-        # places ascend within each key
-        bits = len(self._token).bit_length()
-        key <<= bits
-        key |= place
-        key.sort()
-        place = key & ((1 << bits) - 1)
-        key >>= bits
-        first = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
-        length = np.diff(first, append=len(key))
-        key = key[first]
-        count = np.add.reduceat(self._weight.take(place), first, dtype=np.int64)
-        left, right = ids_of(key)
-        kept = (key >= 0) & (count >= self._min_count)
-        kept[kept] = self._length[left[kept]] + self._length[right[kept]] <= self._longest
-        number = np.full(len(first), _NONE, np.int32)
-        number[kept] = np.arange(len(self._left), len(self._left) + np.count_nonzero(kept))
-        self._pair_at[place] = np.repeat(number, length)
-        self._step.extend(np.full(np.count_nonzero(kept), len(self._places)))
-        self._places.append(place[np.repeat(kept, length)].astype(np.int32))
-        length = length[kept]
-        ends = np.cumsum(length)
-        for column, values in (
-            (self._left, left[kept]),
-            (self._right, right[kept]),
-            (self._count, count[kept]),
-            (self._begin, ends - length),
-            (self._end, ends),
-        ):
-            column.extend(values)
-        self._candidates = np.concatenate([self._candidates, number[kept][count[kept] >= self._least]])
-
-    def _choose_candidates(self) -> bool:
-        """Choose anew which pairs to look at one by one; tell whether there are any."""
-        most = int(self._count.values.max(initial=0))
-        self._least = max(self._min_count, int(most * _SHARE))
-        self._candidates = np.flatnonzero(self._count.values >= self._least)
-        return bool(len(self._candidates))
-
-
-class _Growing:
-    """A column of whole numbers that grows at its end."""
-
-    def __init__(self) -> None:
-        self._array, self._size = np.zeros(1024, np.int64), 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    @property
-    def values(self) -> np.ndarray:
-        """The numbers, to be changed in place."""
-        return self._array[: self._size]
-
-    def extend(self, values: np.ndarray) -> None:
-        """Add numbers at the end."""
-        size = self._size + len(values)
-        if size > len(self._array):
-            self._array = np.concatenate([self.values, np.zeros(max(size, self._size), np.int64)])
-        self._array[self._size : size] = values
-        self._size = size
-
-
-def _laid_out(words: Words) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids of all words in one row, -1 around each, and how often the word at each place came."""
-    inside = np.ones(len(words.ids) + len(words.length) + 1, bool)
-    inside[0] = inside[np.cumsum(words.length + 1)] = False
-    row = np.full(len(inside), _NONE, np.int32)
-    row[inside] = words.ids
-    wide = np.int64 if words.count.max(initial=0) >= 1 << 32 else np.uint32
-    return row, np.repeat(np.append(words.count, 0).astype(wide), np.append(words.length + 1, 1))
+        token, new, length = self._token, self._new, int(self.length[left])
+        if left == right:
+            head = every_other(head, length)
+        self._new += 1
+        self.length[new] = length + self.length[right]
+        middle = head + length
+        end = head + self.length[new]
+        token[head] = token[middle] = token[end - 1] = new
+        # pairs (x, new) and (new, y); where a new id follows another, the pair is written down with the first
+        x, y = token.take(head - 1), token.take(end)
+        other, onwards = ((x >= 0) & (x != new)).nonzero()[0], (y >= 0).nonzero()[0]
+        x = x.take(other)
+        key = np.empty(len(other) + len(onwards), np.int64)
+        before, after = key[: len(other)], key[len(other) :]
+        np.multiply(x, np.int64(self.num_ids), out=before)
+        before += new
+        after[:] = y.take(onwards)
+        after += new * self.num_ids
+        key <<= self.place_bits
+        before += head.take(other) - self.length.take(x)
+        after += head.take(onwards)
+        return key
 
 
 def every_other(places: np.ndarray, length: int) -> np.ndarray:

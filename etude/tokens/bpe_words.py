@@ -49,7 +49,8 @@ class WordCounts:
         """The count t below which words have been thinned; 1 while all of them are kept."""
         self._most_ids = most_ids
         self._table = _Table.empty()
-        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        self._hash = _Hash()
+        self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._num_waiting = 0
         self._times_thinned = 0
 
@@ -63,49 +64,57 @@ class WordCounts:
         length = np.diff(starts, append=len(ids))
         # nothing can be merged in a word of one id
         longer = length > 1
-        self._waiting.append((ids[np.repeat(longer, length)].astype(np.int32), length[longer]))
-        self._num_waiting += len(self._waiting[-1][0])
+        kept, length = ids[np.repeat(longer, length)].astype(np.int32), length[longer]
+        if not len(kept):
+            return
+        self._waiting.append((kept, length, self._hash.of(kept, length)))
+        self._num_waiting += len(kept)
         if self._num_waiting >= _MOST_PENDING:
             self._settle()
 
     def words(self) -> Words:
         """Return the words so far, in the order in which they first came."""
         self._settle()
-        table = self._table
-        return Words(table.ids, table.length, table.count)
+        self._table = self._table.in_one_block()
+        return Words(self._table.ids[0], self._table.length, self._table.count)
 
     def _settle(self) -> None:
         """Count what waits, and thin what has become too much."""
         if not self._num_waiting:
             return
-        ids = np.concatenate([one for one, _ in self._waiting])
-        length = np.concatenate([one for _, one in self._waiting])
+        ids, length, hash_ = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
         self._waiting, self._num_waiting = [], 0
-        self._table = self._table.with_words(ids, length)
-        while len(self._table.ids) > self._most_ids:
+        self._table = self._table.with_words(ids, length, hash_)
+        while self._table.num_ids > self._most_ids:
             self._times_thinned += 1
-            self._table = self._table.thinned(self.threshold, salt=self._times_thinned)
-            if len(self._table.ids) > self._most_ids // 2:
+            self._table = self._table.in_one_block().thinned(self.threshold, salt=self._times_thinned)
+            if self._table.num_ids > self._most_ids // 2:
                 self.threshold *= 2
 
 
 class _Table(NamedTuple):
-    """Words in the order in which they first came."""
+    """Words in the order in which they first came; their ids in blocks, so that more can come without a copy."""
 
     hash: np.ndarray
-    ids: np.ndarray
+    ids: tuple[np.ndarray, ...]
     length: np.ndarray
     count: np.ndarray
 
     @classmethod
     def empty(cls) -> "_Table":
-        return cls(np.zeros(0, np.uint64), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return cls(np.zeros(0, np.uint64), (), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
-    def with_words(self, ids: np.ndarray, length: np.ndarray) -> "_Table":
+    @property
+    def num_ids(self) -> int:
+        return sum(map(len, self.ids))
+
+    def in_one_block(self) -> "_Table":
+        """Return the same words with all ids in one array."""
+        return self._replace(ids=(np.concatenate((np.zeros(0, np.int32), *self.ids)),))
+
+    def with_words(self, ids: np.ndarray, length: np.ndarray, hash_: np.ndarray) -> "_Table":
         """Return the table with more words, each counted once."""
-        if not len(length):
-            return self
-        hash_, first, count = np.unique(_hash(ids, length), return_index=True, return_counts=True)
+        hash_, first, count = np.unique(hash_, return_index=True, return_counts=True)
         order = np.argsort(self.hash)
         place = np.searchsorted(self.hash, hash_, sorter=order)
         known = np.zeros(len(hash_), bool)
@@ -117,33 +126,47 @@ class _Table(NamedTuple):
         came = np.argsort(first[~known])
         return _Table(
             np.concatenate([self.hash, hash_[~known][came]]),
-            np.concatenate([self.ids, ids[np.repeat(new, length)]]),
+            (*self.ids, ids[np.repeat(new, length)]),
             np.concatenate([self.length, length[new]]),
             np.concatenate([self.count, count[~known][came]]),
         )
 
     def thinned(self, threshold: int, *, salt: int) -> "_Table":
-        """Return the table without some of the words that came less often than ``threshold``."""
+        """Return the table, of one block, without some of the words that came less often than ``threshold``."""
         chance = (_mixed(self.hash + _mixed(np.uint64(salt))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
         kept = chance * threshold < self.count
         return _Table(
             self.hash[kept],
-            self.ids[np.repeat(kept, self.length)],
+            (self.ids[0][np.repeat(kept, self.length)],),
             self.length[kept],
             np.maximum(self.count[kept], threshold),
         )
 
 
-def _hash(ids: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Return a hash of 64 bits for each word, none of them empty: a sum of products of what stands where."""
-    starts = np.cumsum(length) - length
-    place = np.arange(len(ids)) - np.repeat(starts, length)
-    of_place = _mixed(np.arange(length.max(), dtype=np.uint64)) | np.uint64(1)
-    of_id = _mixed(np.arange(int(ids.max()) + 1, dtype=np.uint64) + np.uint64(1 << 32))
-    scattered = of_place[place]
-    scattered *= of_id[ids]
-    # words of other lengths are other words, whatever they add up to
-    return _mixed(np.add.reduceat(scattered, starts) ^ _mixed(length.astype(np.uint64)))
+class _Hash:
+    """A hash of 64 bits for each word: a sum of products of what stands where."""
+
+    def __init__(self) -> None:
+        self._of_place = self._of_id = np.zeros(0, np.uint64)
+
+    def of(self, ids: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Return the hash of each word, none of them empty; uint64.
+
+        Args:
+            ids: of the words end to end, at least one.
+            length: of each word.
+        """
+        starts = np.cumsum(length) - length
+        place = np.arange(len(ids)) - np.repeat(starts, length)
+        longest, highest = int(length.max()), int(ids.max())
+        if longest > len(self._of_place):
+            self._of_place = _mixed(np.arange(2 * longest, dtype=np.uint64)) | np.uint64(1)
+        if highest >= len(self._of_id):
+            self._of_id = _mixed(np.arange(2 * highest + 1, dtype=np.uint64) + np.uint64(1 << 32))
+        scattered = self._of_place[place]
+        scattered *= self._of_id[ids]
+        # words of other lengths are other words, whatever they add up to
+        return _mixed(np.add.reduceat(scattered, starts) ^ _mixed(length.astype(np.uint64)))
 
 
 def _mixed(value: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from etude.tokens.control_settings import ControlSettings
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import IdFacts
 from etude.tokens.loss_report import report as report_losses
-from etude.tokens.note_timing import NO_KEY, NoteTiming
+from etude.tokens.note_timing import NoteTiming
 from etude.tokens.vocab import Vocab, describe
 
 
@@ -127,11 +127,7 @@ class ControlTokenizer:
     def note_timing(self) -> NoteTiming | None:
         """Which ids begin a key, end it, and let time pass; None where the base does not say."""
         timing = getattr(self.base, "note_timing", None)
-        if timing is None:
-            return None
-        missing = (0, self.vocab_size - len(timing.starts))
-        starts, ends = (np.pad(column, missing, constant_values=NO_KEY) for column in (timing.starts, timing.ends))
-        return NoteTiming(starts, ends, np.pad(timing.advance_sec, missing), timing.num_keys)
+        return None if timing is None else timing.padded(self.vocab_size)
 
     def encode(self, score: Score, conditions: Conditions | None = None) -> np.ndarray:
         """Return the ids of a piece, int32 (T,), without END.

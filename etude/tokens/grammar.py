@@ -22,8 +22,8 @@ from etude.tokens.grammar_merging import merged_tables
 ANY = np.iinfo(np.int32).max
 """The upper limit of a cell that has none."""
 
-Cells = int | np.ndarray
-"""A cell, or one cell for each id of a rule."""
+PerId = int | np.ndarray
+"""A whole number, or one for each id of a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +32,17 @@ class Rule:
 
     Args:
         ids: the group.
-        needs: (cell, low, high): bounds included; the cell may differ from id to id.
+        needs: (cell, low, high): bounds included; each may differ from id to id.
         clears: cells set to 0.
         multiplies: (cells, factor, cap): cells multiplied, then held to at most ``cap``.
-        adds: (cell, value), after clearing and multiplying; the cell may differ from id to id.
+        adds: (cell, value), after clearing and multiplying; each may differ from id to id.
     """
 
     ids: Sequence[int] | np.ndarray
-    needs: Sequence[tuple[Cells, int, int]] = ()
+    needs: Sequence[tuple[PerId, PerId, PerId]] = ()
     clears: Sequence[int] = ()
-    multiplies: Sequence[tuple[np.ndarray, int, int]] = ()
-    adds: Sequence[tuple[Cells, int]] = ()
+    multiplies: Sequence[tuple[int | np.ndarray, int, int]] = ()
+    adds: Sequence[tuple[PerId, PerId]] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,4 +61,6 @@ class MidiLikeTokenizer(ShiftTokenizer):
         on, off = layout.ids("NoteOn", "DrumOn"), layout.ids("NoteOff", "DrumOff")
         starts[on], ends[off] = key[on], key[off]
         advance_sec = reader.steps / (2 * self.settings.finest)
-        return NoteTiming(starts, ends, advance_sec.astype(np.float32), num_keys=256)
+        # no note ends at the tick at which another of its kind began
+        lets_end = (advance_sec > 0) | (ends != NO_KEY)
+        return NoteTiming.of_ids(starts, ends, advance_sec, lets_end, num_keys=256)

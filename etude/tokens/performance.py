@@ -25,11 +25,13 @@ from typing import Any, Literal
 import numpy as np
 
 from etude.errors import TokenError
+from etude.music.order import order_of
 from etude.music.score import Notes, Score, Tempos, Track
 from etude.music.sustain import sustained_end_tick
 from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar, Rule
 from etude.tokens.id_facts import IdFacts
+from etude.tokens.id_row import checked_row
 from etude.tokens.loss_report import report as report_losses
 from etude.tokens.note_timing import NO_KEY, NoteTiming
 from etude.tokens.performance_events import (
@@ -54,6 +56,7 @@ STEPS_PER_SEC = 100
 
 _DECODED_PPQ = 500
 """At the 500,000 us of a quarter that ``decode`` writes, a tick is 1 ms."""
+_DECODED_TEMPO = Tempos.of(tick=[0], us_per_quarter=[500_000])
 _TICKS_PER_STEP = 10
 
 VOCAB = Vocab(
@@ -131,7 +134,10 @@ class PerformanceTokenizer:
         """Which ids begin a key, end it, and let time pass."""
         starts, ends = np.full((2, self.vocab_size), NO_KEY)
         starts[NOTE_ON:NOTE_OFF] = ends[NOTE_OFF:TIME_SHIFT] = np.arange(128)
-        return NoteTiming(starts, ends, (SHIFT_STEPS / STEPS_PER_SEC).astype(np.float32), num_keys=128)
+        # a level is followed by the beginning that it belongs to
+        lets_end = np.ones(self.vocab_size, bool)
+        lets_end[VELOCITY:END] = False
+        return NoteTiming.of_ids(starts, ends, SHIFT_STEPS / STEPS_PER_SEC, lets_end, num_keys=128)
 
     @cached_property
     def id_facts(self) -> IdFacts:
@@ -181,17 +187,16 @@ class PerformanceTokenizer:
         Raises:
             TokenError: not one row of whole numbers in 0..389.
         """
-        told = notes_of_ids(_row(ids))
-        order = np.argsort((told.onset << 7) | told.pitch)
+        told = notes_of_ids(checked_row(ids, self.vocab_size))
+        order = order_of(told.onset << 7 | told.pitch)
         notes = Notes(
-            onset_tick=(told.onset[order] * _TICKS_PER_STEP).astype(np.int32),
-            duration_tick=((told.end - told.onset)[order] * _TICKS_PER_STEP).astype(np.int32),
-            pitch=told.pitch[order].astype(np.int32),
-            velocity=told.velocity[order].astype(np.int32),
+            onset_tick=(told.onset.take(order) * _TICKS_PER_STEP).astype(np.int32),
+            duration_tick=((told.end - told.onset).take(order) * _TICKS_PER_STEP).astype(np.int32),
+            pitch=told.pitch.take(order).astype(np.int32),
+            velocity=told.velocity.take(order).astype(np.int32),
             track=np.zeros(len(order), np.int32),
         )
-        tempos = Tempos.of(tick=[0], us_per_quarter=[500_000])
-        return Score(ppq=_DECODED_PPQ, notes=notes, tracks=(Track(program=0),), tempos=tempos)
+        return Score(ppq=_DECODED_PPQ, notes=notes, tracks=(Track(program=0),), tempos=_DECODED_TEMPO)
 
     def repairs(self, ids: Sequence[int] | np.ndarray) -> dict[str, int]:
         """Count what ``decode`` mends; all zero for a legal piece that has ended.
@@ -200,7 +205,7 @@ class PerformanceTokenizer:
             >>> PerformanceTokenizer().repairs([376, 60, 305, 188, 189])
             {'stray_offs': 1, 'restruck': 0, 'hanging': 0, 'without_length': 0, 'without_velocity': 0}
         """
-        return notes_of_ids(_row(ids)).repairs
+        return notes_of_ids(checked_row(ids, self.vocab_size)).repairs
 
     def measure(self, ids: np.ndarray) -> tuple[int, float]:
         """Return the notes and the seconds in a span of ids, of any shape, from anywhere in a piece.
@@ -236,19 +241,6 @@ def _refuse_impossible(notes: Notes, *, last_sec: float) -> None:
     if last_sec * STEPS_PER_SEC >= LONGEST_PIECE + 0.5:
         hours = last_sec / 3600
         raise TokenError(f"score: {hours:.1f} hours long, expected at most 24; cut it with etude.music.edit.trim")
-
-
-def _row(ids: Sequence[int] | np.ndarray) -> np.ndarray:
-    row = np.asarray(ids)
-    if row.ndim == 1 and not row.size:
-        return np.empty(0, np.int64)
-    if row.ndim != 1 or row.dtype.kind not in "iu":
-        raise TokenError(f"ids: expected one row of whole numbers, got {row.dtype} of shape {row.shape}")
-    wrong = np.flatnonzero((row < 0) | (row > PAD))
-    if wrong.size:
-        place = int(wrong[0])
-        raise TokenError(f"ids[{place}] = {row[place]}: expected 0..{PAD}; ids need the tokenizer that made them")
-    return row.astype(np.int64)
 
 
 def _grammar() -> Grammar:

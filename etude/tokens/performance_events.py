@@ -28,6 +28,12 @@ SHIFT_STEPS = np.zeros(PAD + 1, np.int64)
 """How far each id moves the clock."""
 SHIFT_STEPS[TIME_SHIFT:VELOCITY] = np.arange(1, LONGEST_SHIFT + 1)
 
+# what each id adds to the clock, and above that whether it is a velocity: one sum for both
+_LEVELS_AT = 36
+_CLOCK_MASK = (1 << _LEVELS_AT) - 1
+_MOVES = SHIFT_STEPS.copy()
+_MOVES[VELOCITY:END] = 1 << _LEVELS_AT
+
 _STEP_MASK = (1 << 24) - 1
 _IS_ON = 1 << 12
 _UNTOLD_LEVEL = 16
@@ -123,41 +129,43 @@ def notes_of_ids(ids: np.ndarray) -> Told:
     Args:
         ids: 0..389, int64 (T,).
     """
-    ids, clock, last = _until_end(ids)
-    is_velocity = (ids >= VELOCITY) & (ids < END)
-    levels = np.append(_UNTOLD_LEVEL, ids[is_velocity] - VELOCITY)
-    rows = np.flatnonzero(ids < TIME_SHIFT)
-    rows = rows[np.argsort((ids[rows] & 127).astype(np.uint8), kind="stable")]
-    pitch, is_on, onset = ids[rows] & 127, ids[rows] < NOTE_OFF, clock[rows]
-    told_level = np.cumsum(is_velocity)[rows]
+    ids, clock, num_levels, last = _until_end(ids)
+    levels = np.append(_UNTOLD_LEVEL, ids[((ids >= VELOCITY) & (ids < END)).nonzero()[0]] - VELOCITY)
+    rows = (ids < TIME_SHIFT).nonzero()[0]
+    there = ids.take(rows)
+    order = (there & 127).astype(np.uint8).argsort(kind="stable")
+    rows, there = rows.take(order), there.take(order)
+    pitch, is_on, onset, told_level = there & 127, there < NOTE_OFF, clock.take(rows), num_levels.take(rows)
     # a note ends with whatever happens next to its pitch
     follows = np.zeros(len(rows), bool)
     np.equal(pitch[1:], pitch[:-1], out=follows[:-1])
     end = np.maximum(last, onset + 1)
     end[:-1][follows[:-1]] = onset[1:][follows[:-1]]
-    kept = is_on & (end > onset)
+    is_kept = is_on & (end > onset)
     starts_after_on = np.zeros(len(rows), bool)
     np.logical_and(follows[:-1], is_on[:-1], out=starts_after_on[1:])
     repairs = {
         "stray_offs": ~is_on & ~starts_after_on,
         "restruck": is_on & starts_after_on,
         "hanging": is_on & ~follows,
-        "without_length": is_on & ~kept,
+        "without_length": is_on & ~is_kept,
         "without_velocity": is_on & (told_level == 0),
     }
+    kept = is_kept.nonzero()[0]
     return Told(
-        onset=onset[kept],
-        end=end[kept],
-        pitch=pitch[kept],
-        velocity=np.maximum(4 * levels[told_level[kept]], 1),
+        onset=onset.take(kept),
+        end=end.take(kept),
+        pitch=pitch.take(kept),
+        velocity=np.maximum(4 * levels.take(told_level.take(kept)), 1),
         repairs={name: int(np.count_nonzero(mended)) for name, mended in repairs.items()},
     )
 
 
-def _until_end(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the ids before END and before 24 hours, the clock at each, and the clock at the last."""
-    ends = np.flatnonzero(ids == END)
+def _until_end(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Return the ids before END and before 24 hours; of each the clock and the velocities so far; the last clock."""
+    ends = (ids == END).nonzero()[0]
     ids = ids[: ends[0]] if ends.size else ids
-    clock = np.cumsum(SHIFT_STEPS[ids])
-    ids = ids[: np.searchsorted(clock, LONGEST_PIECE)]
-    return ids, clock, int(clock[len(ids) - 1]) if len(ids) else 0
+    both = _MOVES.take(ids).cumsum()
+    clock = both & _CLOCK_MASK
+    ids = ids[: clock.searchsorted(LONGEST_PIECE)]
+    return ids, clock, both >> _LEVELS_AT, int(clock[len(ids) - 1]) if len(ids) else 0

@@ -32,11 +32,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import model_validator
 
-from etude.errors import TokenError
 from etude.music.score import Score
 from etude.settings import Settings, setting
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import IdFacts
+from etude.tokens.id_row import checked_row
 from etude.tokens.loss_report import report as report_losses
 from etude.tokens.remi_grammar import grammar_of
 from etude.tokens.remi_grid import grid_of
@@ -208,7 +208,7 @@ class RemiTokenizer:
         Raises:
             TokenError: not one row of whole numbers in 0..1252.
         """
-        return score_of(self._told(_row(ids)))
+        return score_of(self._told(checked_row(ids, self.vocab_size)))
 
     def repairs(self, ids: Sequence[int] | np.ndarray) -> dict[str, int]:
         """Count what ``decode`` mends or passes over; all zero for a legal piece that has ended.
@@ -217,7 +217,7 @@ class RemiTokenizer:
             >>> RemiTokenizer().repairs([263, 519])["without_velocity"]
             1
         """
-        return self._told(_row(ids)).repairs
+        return self._told(checked_row(ids, self.vocab_size)).repairs
 
     def measure(self, ids: np.ndarray) -> tuple[int, float]:
         """Return the notes that ids tell, and when the last of them ends, in seconds.
@@ -249,17 +249,3 @@ class RemiTokenizer:
 
     def _told(self, ids: np.ndarray) -> Told:
         return notes_of_ids(ids, self._kind_of, with_velocity=self._form.velocity)
-
-
-def _row(ids: Sequence[int] | np.ndarray) -> np.ndarray:
-    row = np.asarray(ids)
-    if row.ndim == 1 and not row.size:
-        return np.empty(0, np.int64)
-    if row.ndim != 1 or row.dtype.kind not in "iu":
-        raise TokenError(f"ids: expected one row of whole numbers, got {row.dtype} of shape {row.shape}")
-    last = len(NAMES) - 1
-    wrong = np.flatnonzero((row < 0) | (row > last))
-    if wrong.size:
-        place = int(wrong[0])
-        raise TokenError(f"ids[{place}] = {row[place]}: expected 0..{last}; ids need the tokenizer that made them")
-    return row.astype(np.int64)

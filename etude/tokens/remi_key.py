@@ -14,9 +14,7 @@ compares the first two of the keys that tie, and moves pieces by up to eleven se
 
 import numpy as np
 
-# perceived fit of each pitch class above the tonic, in hundredths
-_MAJOR = (635, 223, 348, 233, 438, 409, 252, 519, 239, 366, 229, 288)
-_MINOR = (633, 268, 352, 538, 260, 353, 254, 475, 398, 269, 334, 317)
+from etude.music.key_profiles import MAJOR, MINOR
 
 
 def _centred(profile: tuple[int, ...]) -> np.ndarray:
@@ -25,7 +23,7 @@ def _centred(profile: tuple[int, ...]) -> np.ndarray:
     return np.array([np.roll(weights, tonic) for tonic in range(12)])
 
 
-_KEYS = np.concatenate([_centred(_MAJOR), _centred(_MINOR)])
+_KEYS = np.concatenate([_centred(MAJOR), _centred(MINOR)])
 # one number a mode: equal sums must stay equal
 _NORM = np.repeat(np.linalg.norm(_KEYS[::12].astype(np.float64), axis=1), 12)
 

@@ -125,24 +125,28 @@ def notes_of_ids(ids: np.ndarray, kind_of: np.ndarray, *, with_velocity: bool) -
         kind_of: from ``kinds_of``.
         with_velocity: a note without a velocity is a mistake.
     """
-    ids = music_of(ids)
-    kind = kind_of[ids]
-    is_music = kind != _IS_VOID
-    num_void = len(ids) - int(np.count_nonzero(is_music))
-    if num_void:
-        ids, kind = ids[is_music], kind[is_music]
+    kind, num_void = kind_of.take(ids), 0
+    # what comes before or after the music is of this kind too
+    if np.maximum.reduce(kind, initial=0) == _IS_VOID:
+        ids = music_of(ids)
+        kind = kind_of.take(ids)
+        is_music = (kind != _IS_VOID).nonzero()[0]
+        num_void = len(ids) - len(is_music)
+        ids, kind = ids.take(is_music), kind.take(is_music)
     # a position holds until the next one or the end of the bar
     marks = (kind <= _IS_POSITION).nonzero()[0]
-    is_bar = kind[marks] == _IS_BAR
-    bar = np.cumsum(is_bar, dtype=np.int64)
-    bar_rows, metre_rows = marks[is_bar], (kind == _IS_METRE).nonzero()[0]
+    is_bar = kind.take(marks) == _IS_BAR
+    bar = is_bar.cumsum(dtype=np.int64)
+    bar_rows, metre_rows = marks.take(is_bar.nonzero()[0]), (kind == _IS_METRE).nonzero()[0]
     metre_bars = bar_rows.searchsorted(metre_rows)
     metre_of_bar = _held(metre_bars, ids[metre_rows] - METRE, len(bar_rows) + 1, COMMON_METRE)
     line = bar_units(metre_of_bar)
-    position = np.where(is_bar, 0, ids[marks] - POSITION) * UNITS_PER_POSITION
-    read = _Read(ids, kind, _filled(marks, line[bar] + position, 0, len(ids)))
+    position = (ids.take(marks) - POSITION) * UNITS_PER_POSITION
+    position *= ~is_bar
+    read = _Read(ids, kind, _filled(marks, line.take(bar) + position, 0, len(ids)))
     notes, mended = _notes(read, with_velocity=with_velocity)
-    outside = ~is_bar & (position >= METRE_UNITS[metre_of_bar[bar]])
+    outside = position >= METRE_UNITS.take(metre_of_bar).take(bar)
+    outside &= ~is_bar
     changes = _changes(metre_of_bar) & (line <= _LAST_UNIT) & (len(metre_rows) > 0)
     repairs = {"without_meaning": num_void, "outside_bar": int(np.count_nonzero(outside))} | mended
     return Told(*notes, *_tempos(read), line[changes], metre_of_bar[changes], repairs)
@@ -157,38 +161,50 @@ def _held(bar: np.ndarray, value: np.ndarray, num_bars: int, default: int) -> np
 
 def _filled(rows: np.ndarray, values: np.ndarray, first: int, count: int) -> np.ndarray:
     """Return values that hold from their row to the next one, (count,); ``first`` before the first row."""
-    edges = np.concatenate([[0], rows, [count]])
-    return np.append(first, values).repeat(edges[1:] - edges[:-1])
+    times = np.empty(len(rows) + 1, np.int64)
+    times[:-1], times[-1] = rows, count
+    times[1:] -= rows
+    return np.append(first, values).repeat(times)
 
 
 def _notes(read: _Read, *, with_velocity: bool) -> tuple[tuple[np.ndarray, ...], dict[str, int]]:
     """Return onset, duration, pitch, instrument and level of each note, and what had to be mended."""
-    ids = np.append(read.ids, (0, 0))
-    kind = np.append(read.kind, np.array([_IS_VOID, _IS_VOID], np.int8))
-    pitch_rows = (read.kind == _IS_PITCH).nonzero()[0]
-    rows = pitch_rows[kind[pitch_rows + 1] == _IS_DURATION]
-    has_velocity = kind[rows + 2] == _IS_VELOCITY
-    level = np.where(has_velocity, ids[rows + 2] - VELOCITY, UNTOLD_LEVEL)
-    told = (read.kind == _IS_INSTRUMENT).nonzero()[0]
-    instrument = _filled(told, read.ids[told] - INSTRUMENT, 0, len(read.ids))[rows]
-    pitch = ids[rows] - PITCH
+    ids, kind = read.ids, read.kind
+    pitch_rows = (kind == _IS_PITCH).nonzero()[0]
+    # after the last id that one stands for the next, which is no part of the note that it begins or goes on
+    after = pitch_rows + 1
+    is_note = kind.take(after, mode="clip") == _IS_DURATION
+    rows = pitch_rows if is_note.all() else pitch_rows[is_note]
+    after = rows + 2
+    has_velocity = kind.take(after, mode="clip") == _IS_VELOCITY
+    level = ids.take(after, mode="clip") - VELOCITY
+    if not has_velocity.all():
+        level[~has_velocity] = UNTOLD_LEVEL
+    told = (kind == _IS_INSTRUMENT).nonzero()[0]
+    instruments = ids.take(told) - INSTRUMENT
+    if len(told) and len(rows) and told[0] < rows[0] and (instruments == instruments[0]).all():
+        instrument = np.full(len(rows), instruments[0])
+    else:
+        instrument = _filled(told, instruments, 0, len(ids)).take(rows)
+    pitch = ids.take(rows) - PITCH
     num_velocities = int(np.count_nonzero(has_velocity))
-    others = np.count_nonzero(read.kind == _IS_DURATION) + np.count_nonzero(read.kind == _IS_VELOCITY)
+    others = np.count_nonzero(kind == _IS_DURATION) + np.count_nonzero(kind == _IS_VELOCITY)
     repairs = {
         "stray": len(pitch_rows) + int(others) - 2 * len(rows) - num_velocities,
         "without_velocity": len(rows) - num_velocities if with_velocity else 0,
         "wrong_kind": int(np.count_nonzero((pitch >= DRUMS) != (instrument == DRUMS))),
     }
-    onset = read.unit[rows]
-    columns = (onset, _DURATION_READ[ids[rows + 1] - DURATION], pitch & 127, instrument, level)
+    onset = read.unit.take(rows)
+    columns = (onset, _DURATION_READ.take(ids.take(rows + 1) - DURATION), pitch & 127, instrument, level)
     inside = onset <= _LAST_UNIT
     return columns if inside.all() else tuple(column[inside] for column in columns), repairs
 
 
 def _tempos(read: _Read) -> tuple[np.ndarray, np.ndarray]:
     """Return where tempos change and what they are; the first one told holds from the start."""
-    rows = ((read.kind == _IS_TEMPO) & (read.unit <= _LAST_UNIT)).nonzero()[0]
-    unit, tempo = read.unit[rows], read.ids[rows] - TEMPO
+    rows = (read.kind == _IS_TEMPO).nonzero()[0]
+    rows = rows[read.unit.take(rows) <= _LAST_UNIT]
+    unit, tempo = read.unit.take(rows), read.ids.take(rows) - TEMPO
     if not len(unit):
         return np.zeros(1, np.int64), np.array([DEFAULT_US_PER_QUARTER])
     if (unit[1:] < unit[:-1]).any():

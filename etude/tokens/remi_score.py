@@ -7,6 +7,7 @@ Notes are whole numbers here as they are in encoding, so that sorting them is so
 
 import numpy as np
 
+from etude.music.order import order_of
 from etude.music.score import Notes, Score, TimeSignatures, Track
 from etude.tokens.remi_notes import LENGTH_UNITS, PPQ, TICKS_PER_UNIT, Told
 from etude.tokens.remi_vocab import DRUMS, METRES
@@ -18,37 +19,43 @@ _UNIT_BITS = 26
 def score_of(told: Told) -> Score:
     """Build the Score; its tracks are in the order of their instruments."""
     layer, num_layers = _layers(told)
-    voice = told.instrument * num_layers + layer
-    is_used = np.bincount(voice, minlength=1) > 0
     key = told.onset << _ONSET_BIT
-    key |= (is_used.cumsum() - 1)[voice] << _TRACK_BIT
+    if num_layers == 1 and not told.instrument.any():
+        kinds = [0] * (len(key) > 0)
+    else:
+        voice = told.instrument * num_layers + layer
+        is_used = np.bincount(voice, minlength=1) > 0
+        kinds = (is_used.nonzero()[0] // num_layers).tolist()
+        key |= (is_used.cumsum() - 1).take(voice) << _TRACK_BIT
     key |= told.pitch << _PITCH_BIT
     key |= told.duration << _DURATION_BIT
     key |= told.level
     key.sort()
     low = key.astype(np.int32)
-    notes = Notes(
-        onset_tick=(key >> _ONSET_BIT).astype(np.int32) * np.int32(TICKS_PER_UNIT),
-        duration_tick=_LENGTH_TICKS[low >> _DURATION_BIT & 127],
-        pitch=low >> _PITCH_BIT & 127,
-        velocity=(low & 31) * np.int32(4) + np.int32(2),
-        track=(key >> _TRACK_BIT).astype(np.int32) & 0x3FFF,
+    onset = (key >> _ONSET_BIT).astype(np.int32)
+    onset *= np.int32(TICKS_PER_UNIT)
+    track = (key >> _TRACK_BIT).astype(np.int32) & 0x3FFF if len(kinds) > 1 else np.zeros(len(key), np.int32)
+    notes = Notes.of_int32(
+        onset,
+        _LENGTH_TICKS.take(low >> _DURATION_BIT & 127),
+        low >> _PITCH_BIT & 127,
+        (low & 31) * np.int32(4) + np.int32(2),
+        track,
     )
-    kinds = (is_used.nonzero()[0] // num_layers).tolist()
+    upper, lower = _METRES.take(told.metre, axis=1)
     return Score(
         ppq=PPQ,
         notes=notes,
         tracks=tuple(Track(0, is_drum=True) if kind == DRUMS else Track(kind) for kind in kinds),
         tempos=told.tempos(),
         time_signatures=TimeSignatures(
-            tick=(told.metre_unit * TICKS_PER_UNIT).astype(np.int32),
-            numerator=[METRES[number][0] for number in told.metre.tolist()],
-            denominator=[METRES[number][1] for number in told.metre.tolist()],
+            tick=(told.metre_unit * TICKS_PER_UNIT).astype(np.int32), numerator=upper, denominator=lower
         ),
     )
 
 
 _LENGTH_TICKS = (LENGTH_UNITS * TICKS_PER_UNIT).astype(np.int32)
+_METRES = np.array(METRES, np.int32).T
 
 
 def _layers(told: Told) -> tuple[np.ndarray | int, int]:
@@ -60,19 +67,21 @@ def _layers(told: Told) -> tuple[np.ndarray | int, int]:
     """
     # one key above the other, in order of onset, the shorter first
     key = ((told.instrument << 7 | told.pitch) << _UNIT_BITS | told.onset) << 7 | told.duration
-    if not _inner(np.sort(key)).any():
+    ordered = np.sort(key)
+    reach = _reach(ordered)
+    # where any note ends before an earlier one, some note ends before the one right before it
+    if not (reach[1:] < reach[:-1]).any():
         return 0, 1
-    layer, order = np.zeros(len(key), np.int64), np.argsort(key)
-    while (inner := _inner(key[order])).any():
-        order = order[inner]
+    layer, order = np.zeros(len(key), np.int64), order_of(key)
+    while len(order):
+        reach = _reach(key.take(order))
+        order = order.take((reach < np.maximum.accumulate(reach)).nonzero()[0])
         layer[order] += 1
     return layer, int(layer.max()) + 1
 
 
-def _inner(key: np.ndarray) -> np.ndarray:
-    """Return which of the sorted notes of ``_layers`` end before an earlier one of their key does."""
+def _reach(key: np.ndarray) -> np.ndarray:
+    """Return when the sorted notes of ``_layers`` end, each key above the ends of all lower ones."""
     unit = key >> 7
-    # two more bits for what sounds beyond the last onset; a higher key exceeds every end of a lower one
-    reach = unit + (unit >> _UNIT_BITS << _UNIT_BITS) + LENGTH_UNITS[key & 127]
-    longest = np.maximum.accumulate(reach) if len(reach) else reach
-    return reach < longest
+    # two more bits for what sounds beyond the last onset
+    return unit + (unit >> _UNIT_BITS << _UNIT_BITS) + LENGTH_UNITS.take(key & 127)

@@ -13,11 +13,12 @@ from etude.music.score import Score
 from etude.music.timing import TempoMap
 from etude.tokens.grammar import Grammar
 from etude.tokens.id_facts import DRUMS, IdFacts
+from etude.tokens.id_row import checked_row
 from etude.tokens.loss_report import report as report_losses
 from etude.tokens.tsd_events import events_of
 from etude.tokens.tsd_grammar import grammar_of
 from etude.tokens.tsd_layout import NONE, Layout
-from etude.tokens.tsd_reading import Reader, checked_row
+from etude.tokens.tsd_reading import Reader
 from etude.tokens.tsd_score import score_of, tempos_of
 from etude.tokens.tsd_settings import ShiftSettings
 from etude.tokens.tsd_writing import Waits, ids_of_events

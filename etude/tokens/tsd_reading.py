@@ -4,12 +4,11 @@ Legend: T ids, N notes. Times are *fine ticks*: the grid of the shortest beat th
 step of every time signature is a whole number of them.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from etude.errors import TokenError
+from etude.music.order import order_of
 from etude.tokens.id_facts import DRUMS
 from etude.tokens.tsd_grid import COMMON_TIME
 from etude.tokens.tsd_layout import NONE, Layout
@@ -68,6 +67,8 @@ class Reader:
         for kind, names in kinds.items():
             self._kind[layout.ids(*names)] = kind
         self._kind[self.end_id] = _END
+        self._first_of_others = [layout.first(name) for name in _OTHERS]
+        self._num_of_others = [len(layout.ids(name)) for name in _OTHERS]
         self.is_off = self._kind == _OFF
         self.steps = _values(size, 0, {"TimeShift": layout.shifts.steps}, layout)
         if layout.rests is not None:
@@ -80,7 +81,8 @@ class Reader:
             self.pitch[ids[ids != NONE]] = np.flatnonzero(ids != NONE)
         self.is_drum[layout.ids("PitchDrum", "DrumOn", "DrumOff")] = True
         # ticks to a step in common time, and from each signature on
-        lowers = np.array([lower for _, lower in layout.settings.time_signature_range])
+        self.metres = np.array(layout.settings.time_signature_range, np.int32).reshape(-1, 2).T
+        lowers = self.metres[1].astype(np.int64)
         self._common_step = self.shortest_beat // COMMON_TIME[1]
         self._step = _values(size, 0, {"TimeSig": self.shortest_beat // lowers}, layout)
 
@@ -97,8 +99,10 @@ class Reader:
         metres = np.flatnonzero(kind == _METRE)
         step = _in_force(metres, self._step[ids[metres]], self._common_step, len(ids))
         rows, velocity, length, lacking = self._notes(ids, kind)
-        waits = self.steps.take(ids) * step
-        clock = np.cumsum(waits)
+        waits = self.steps.take(ids)
+        if not isinstance(step, int) or step != 1:
+            waits *= step
+        clock = waits.cumsum()
         rests = np.flatnonzero(kind == _REST)
         if len(rests) and not self.layout.has_offs:
             clock += _jumps(len(ids), (rests, waits[rests], _at(step, rests)), rows, clock, length * _at(step, rows))
@@ -107,8 +111,8 @@ class Reader:
             within = int(np.searchsorted(clock, LONGEST_TICK))
             ids, clock, kept = ids[:within], clock[:within], int(np.searchsorted(rows, within))
             rows, velocity, length = rows[:kept], velocity[:kept], length[:kept]
-        there, onset = ids[rows], clock[rows]
-        pitch, instrument = self.pitch.take(there), self._instruments(ids, kind, rows)
+        there, onset = ids.take(rows), clock.take(rows)
+        pitch, instrument = self.pitch.take(there), self._instruments(ids, kind, rows, there)
         repairs = {"incomplete": lacking}
         if self.layout.has_offs:
             last = int(clock[-1]) if len(clock) else 0
@@ -125,41 +129,42 @@ class Reader:
         rows = np.flatnonzero(is_note)
         if not len(rows):
             return rows, rows, rows, 0
-        after = np.minimum(rows + 1, len(ids) - 1)
-        is_whole, next_kind = True, kind.take(after)
-        velocity, length = np.full(len(rows), UNTOLD_VELOCITY), np.zeros(len(rows), np.int64)
+        # after the last id that one stands for the next, which is no part of the note that it begins or goes on
+        after, is_whole = rows + 1, True
         if self.layout.settings.use_velocities:
-            velocity = self._velocity.take(ids.take(after))
-            is_whole = next_kind == _VELOCITY
-            after = np.minimum(rows + 2, len(ids) - 1)
-            next_kind = kind.take(after)
+            velocity = self._velocity.take(ids.take(after, mode="clip"))
+            is_whole = kind.take(after, mode="clip") == _VELOCITY
+            after += 1
+        else:
+            velocity = np.full(len(rows), UNTOLD_VELOCITY)
         if self.layout.has_offs:
+            length = np.zeros(len(rows), np.int64)
             is_whole = is_whole | (kind.take(rows) == _OFF)
         else:
-            length = self._length.take(ids.take(after))
-            is_whole = is_whole & (next_kind == _LENGTH)
+            length = self._length.take(ids.take(after, mode="clip"))
+            is_whole = is_whole & (kind.take(after, mode="clip") == _LENGTH)
         lacking = len(rows) - int(np.count_nonzero(is_whole)) if isinstance(is_whole, np.ndarray) else 0
         if lacking:
             rows, velocity, length = rows[is_whole], velocity[is_whole], length[is_whole]
         return rows, velocity, length, lacking
 
-    def _instruments(self, ids: np.ndarray, kind: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _instruments(self, ids: np.ndarray, kind: np.ndarray, rows: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """Return the instrument of each note, which the ids ``there`` begin."""
         instrument = np.zeros(len(rows), np.int64)
         programs = np.flatnonzero(kind[: len(ids)] == _PROGRAM)
         if len(programs):
             in_force = np.append(0, self._program[ids[programs]])
             instrument = in_force[np.searchsorted(programs, rows)]
-        is_drum = self.is_drum.take(ids[rows])
+        is_drum = self.is_drum.take(there)
         return np.where(is_drum, DRUMS, instrument) if is_drum.any() else instrument
 
     def _others(self, ids: np.ndarray, kind: np.ndarray, clock: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         kind = kind[: len(ids)]
-        rows = np.flatnonzero((kind == _OTHER) | (kind == _METRE))
+        rows = ((kind == _OTHER) | (kind == _METRE)).nonzero()[0]
         ids, clock, told = ids[rows], clock[rows], {}
-        for name in _OTHERS:
-            known = self.layout.ids(name)
-            own = (ids >= known[0]) & (ids <= known[-1]) if len(known) else np.zeros(len(ids), bool)
-            told[name] = (clock[own], ids[own] - self.layout.first(name))
+        for name, first, count in zip(_OTHERS, self._first_of_others, self._num_of_others, strict=True):
+            own = ((ids >= first) & (ids < first + count)).nonzero()[0] if count else rows[:0]
+            told[name] = (clock[own], ids[own] - first)
         return told
 
 
@@ -225,7 +230,17 @@ def _paired(
     Returns:
         The rows that begin notes, in their order; when these end; what was mended.
     """
-    # numpy sorts 16-bit numbers by radix
+    # numpy sorts 16-bit numbers by radix; keys have 15 bits, so that all ends can come behind all beginnings
+    order = (key | is_off.astype(np.int64) << 15).astype(np.uint16).argsort(kind="stable")
+    begins, ends = np.split(order, [len(order) - int(np.count_nonzero(is_off))])
+    if len(begins) == len(ends) and (key.take(begins) == key.take(ends)).all() and (begins < ends).all():
+        # as many ends as beginnings, each after its own
+        onset, end = tick.take(begins), tick.take(ends)
+        has_length = (end > onset).nonzero()[0]
+        rows = begins.take(has_length)
+        back = order_of(rows)
+        mended = {"stray_offs": 0, "hanging": 0, "without_length": len(begins) - len(rows)}
+        return rows.take(back), end.take(has_length).take(back), mended
     order = np.argsort(key.astype(np.uint16), kind="stable")
     key, is_off = key[order], is_off[order]
     is_new = np.append(True, key[1:] != key[:-1])[: len(key)]
@@ -251,21 +266,3 @@ def _paired(
     rows, end = order[begins][has_length], end[has_length]
     back = np.argsort(rows)
     return rows[back], end[back], {name: int(np.count_nonzero(these)) for name, these in mended.items()}
-
-
-def checked_row(ids: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
-    """Return ids as int64 (T,).
-
-    Raises:
-        TokenError: not one row of whole numbers below ``size``.
-    """
-    row = np.asarray(ids)
-    if row.ndim == 1 and not row.size:
-        return np.empty(0, np.int64)
-    if row.ndim != 1 or row.dtype.kind not in "iu":
-        raise TokenError(f"ids: expected one row of whole numbers, got {row.dtype} of shape {row.shape}")
-    wrong = np.flatnonzero((row < 0) | (row >= size))
-    if wrong.size:
-        place = int(wrong[0])
-        raise TokenError(f"ids[{place}] = {row[place]}: expected 0..{size - 1}; ids need the tokenizer that made them")
-    return row.astype(np.int64)

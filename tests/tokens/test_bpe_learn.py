@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_bpe import plain_merged, plain_merges
 
+from etude.tokens import bpe_learn, bpe_pairs
 from etude.tokens.bpe_learn import learn_merges
 from etude.tokens.bpe_merge import Merger
 from etude.tokens.bpe_words import WordCounts, Words
@@ -34,6 +35,28 @@ def starts_of(words):
 @given(words=some_words, longest=st.integers(2, 12))
 def test_learned_merges_are_those_of_the_definition(words, longest):
     asked = {"vocab_size": VOCAB, "num_merges": 30, "longest": longest}
+    assert learn_merges(columns(words), **asked) == plain_merges(words, **asked)
+
+
+@settings(max_examples=150, deadline=None)
+@given(words=some_words, watched=st.integers(1, 4), together=st.integers(1, 5))
+def test_merges_do_not_depend_on_how_many_pairs_are_watched(words, watched, together):
+    asked = {"vocab_size": VOCAB, "num_merges": 30}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe_pairs, "_WATCHED", watched)
+        patch.setattr(bpe_pairs, "PART", together)
+        patch.setattr(bpe_learn, "PART", together)
+        assert learn_merges(columns(words), **asked) == plain_merges(words, **asked)
+
+
+def test_merges_are_those_of_the_definition_when_most_pairs_are_not_watched(monkeypatch):
+    monkeypatch.setattr(bpe_pairs, "_WATCHED", 12)
+    rng = np.random.default_rng(0)
+    # some ids are much more frequent than others, so pairs come back after they were not watched
+    words = [
+        ((rng.random(rng.integers(2, 30)) ** 3 * 40).astype(int).tolist(), int(rng.integers(1, 4))) for _ in range(120)
+    ]
+    asked = {"vocab_size": 40, "num_merges": 120}
     assert learn_merges(columns(words), **asked) == plain_merges(words, **asked)
 
 
