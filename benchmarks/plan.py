@@ -3,8 +3,8 @@
     python benchmarks/plan.py [RECIPE …] [--threads 1] [--device cpu] [--busy]
 
 Each recipe has a process of its own: a few training steps on the built-in pieces, then the plan. Memory is the highest
-of the process above what it had before the model was made (on a GPU what torch allocated). Seconds are the median of the steps; with --busy, processor
-time in both, for one thread on a machine that does other work too. The goal is 30 %.
+of the process above what it had before the model was made (on a GPU what torch allocated). Seconds are the median of
+the steps; with --busy, processor time in both, for one thread on a machine that does other work too. The goal is 30 %.
 """
 
 import argparse

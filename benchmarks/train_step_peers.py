@@ -1,5 +1,6 @@
 """The peers of ``train_step.py``, each of about the size of ours; none of their code is here."""
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -85,7 +86,19 @@ def aria(_: str, ctx_len: int, vocab_size: int, compiled: bool) -> tuple[Any, An
 
 
 def classic(_: str, ctx_len: int, vocab_size: int, compiled: bool) -> tuple[Any, Any]:
-    """MusicTransformer-Pytorch with relative positions; its vocabulary is its own, of 390 ids.
+    """MusicTransformer-Pytorch with relative positions; its vocabulary is its own, of 390 ids."""
+    import torch
+
+    model, forward = classic_model(ctx_len, width=WIDTH, heads=HEADS, inner=4 * WIDTH, dropout=0.0)
+
+    def loss(ids_BT):
+        return torch.nn.functional.cross_entropy(forward(ids_BT[:, :-1]).flatten(0, 1), ids_BT[:, 1:].flatten())
+
+    return model, loss
+
+
+def classic_model(ctx_len: int, *, width: int, heads: int, inner: int, dropout: float) -> tuple[Any, Any]:
+    """Return MusicTransformer-Pytorch and what gives its logits.
 
     Its parts are called one after the other, as its ``forward`` does: the wrapper of torch that it goes through has
     changed since. What they compute is untouched.
@@ -98,24 +111,18 @@ def classic(_: str, ctx_len: int, vocab_size: int, compiled: bool) -> tuple[Any,
     processor.RANGE_NOTE_ON = processor.RANGE_NOTE_OFF = 128
     processor.RANGE_VEL, processor.RANGE_TIME_SHIFT = 32, 100
     sys.modules["third_party.midi_processor.processor"] = processor
-    theirs = importlib.import_module("model.music_transformer")
-    model = theirs.MusicTransformer(
-        n_layers=LAYERS,
-        num_heads=HEADS,
-        d_model=WIDTH,
-        dim_feedforward=4 * WIDTH,
-        dropout=0.0,
-        max_sequence=ctx_len,
-        rpr=True,
-    )
-    mask = torch.nn.Transformer.generate_square_subsequent_mask(ctx_len)
+    # it says on standard output that there is no GPU
+    with contextlib.redirect_stdout(sys.stderr):
+        theirs = importlib.import_module("model.music_transformer")
+    sizes = {"n_layers": LAYERS, "num_heads": heads, "d_model": width, "dim_feedforward": inner}
+    model = theirs.MusicTransformer(**sizes, dropout=dropout, max_sequence=ctx_len, rpr=True)
 
-    def loss(ids_BT):
-        x = model.positional_encoding(model.embedding(ids_BT[:, :-1]).permute(1, 0, 2))
-        logits = model.Wout(model.transformer.encoder(x, mask=mask).permute(1, 0, 2))
-        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids_BT[:, 1:].flatten())
+    def forward(ids_BT):
+        mask = torch.nn.Transformer.generate_square_subsequent_mask(ids_BT.shape[1])
+        x = model.positional_encoding(model.embedding(ids_BT).permute(1, 0, 2))
+        return model.Wout(model.transformer.encoder(x, mask=mask).permute(1, 0, 2))
 
-    return model, loss
+    return model, forward
 
 
 def _hugging_face(model, compiled: bool) -> tuple[Any, Any]:
