@@ -47,7 +47,8 @@ class Attention(nn.Module):
         interleaved = rotary is not None and rotary.interleaved
         qkv_BTE = self.qkv(x_BTD)
         if cache is None and segments is None and self._is_plain(num_tokens) and goes_by_rows(qkv_BTE):
-            return self.out(row_attention(qkv_BTE, self.num_heads, angles, interleaved=interleaved))
+            attend = _uncompiled(row_attention)
+            return self.out(attend(qkv_BTE, self.num_heads, angles, interleaved=interleaved))
         q_BHTK, k_BGTK, v_BGTK = split_heads(
             qkv_BTE, self.num_heads, angles, num_kv_heads=self.kv_heads, interleaved=interleaved
         )
@@ -78,8 +79,9 @@ class Attention(nn.Module):
 def _uncompiled(function: Callable) -> Callable:
     """Return a function as it is, and to a compiler as one that is none of its business.
 
-    Relative attention writes block by block into work space, and segments are others in every step. As a decorator
-    ``torch.compiler.disable`` would import the compiler, a second, for everybody.
+    Relative attention and attention by rows write block by block into work space, where a compiler has nothing to fuse,
+    and segments are others in every step. As a decorator ``torch.compiler.disable`` would import the compiler, a
+    second, for everybody.
     """
     return torch.compiler.disable(function) if torch.compiler.is_compiling() else function
 

@@ -7,6 +7,8 @@ backward pass and go over memory fewer times; under autocast they hand over its 
 the composition instead, and fuses it.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -17,6 +19,9 @@ from etude.models.cache import LayerCache
 from etude.models.precision import product_dtype, sum_dtype
 from etude.models.segments import Segments
 from etude.models.settings import DecoderSettings
+
+_TOKENS_AT_ONCE = 512
+"""Of an elementwise pass on a CPU: what is between two passes then stays in its cache."""
 
 
 class RMSNorm(nn.Module):
@@ -62,19 +67,32 @@ class _RMSNorm(torch.autograd.Function):
 
 
 class _Swiglu(torch.autograd.Function):
-    """silu(gate) * value; keeps its two inputs and makes silu again."""
+    """silu(gate) * value; keeps its two inputs and makes silu again, some tokens at a time."""
 
     @staticmethod
     def forward(ctx, gate: Tensor, value: Tensor) -> Tensor:
         ctx.save_for_backward(gate, value)
-        return F.silu(gate).mul_(value)
+        inner = gate.new_empty(gate.shape)
+        for own, gate_part, value_part in _together(inner, gate, value):
+            torch.mul(F.silu(gate_part), value_part, out=own)
+        return inner
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         gate, value = ctx.saved_tensors
-        grad_value = F.silu(gate).mul_(grad)
-        return torch.ops.aten.silu_backward(grad * value, gate), grad_value
+        grad_gate, grad_value = (x.new_empty(x.shape) for x in (gate, value))
+        for own_gate, own_value, one_gate, one_value, one in _together(grad_gate, grad_value, gate, value, grad):
+            torch.mul(F.silu(one_gate), one, out=own_value)
+            torch.mul(one, one_value, out=own_gate)
+            torch.ops.aten.silu_backward.grad_input(own_gate, one_gate, grad_input=own_gate)
+        return grad_gate, grad_value
+
+
+def _together(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """View tensors (..., F) as parts of some tokens on a CPU, elsewhere as wholes; what is written to is contiguous."""
+    size = _TOKENS_AT_ONCE if tensors[0].device.type == "cpu" else max(1, tensors[0].shape[:-1].numel())
+    return zip(*(x.flatten(0, -2).split(size) for x in tensors), strict=True)
 
 
 def build_norm(settings: DecoderSettings) -> nn.Module:

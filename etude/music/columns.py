@@ -37,6 +37,8 @@ MAX_TICK = 2**31 - 1
 """The last tick that a column holds."""
 
 _INT32 = np.dtype(np.int32)
+_IN_ORDER = "is in order"
+"""What a table that is known to be in order remembers."""
 
 WHOLE_PIECE = -1
 """The track of a text that belongs to no single track."""
@@ -97,6 +99,7 @@ class Columns:
         """
         table = object.__new__(cls)
         own = table.__dict__
+        own[_IN_ORDER] = True
         for name, column in zip(cls.__dataclass_fields__, columns, strict=True):
             column.setflags(write=False)
             own[name] = column
@@ -139,10 +142,14 @@ class Columns:
 
     def in_order(self) -> Self:
         """Return the rows in the order that the module's header states."""
-        if len(self) < 2:
+        own = self.__dict__
+        # a table cannot change, so what was found out about it once holds
+        if len(self) < 2 or _IN_ORDER in own:
             return self
         keys = self._keys()
-        return self if _is_sorted(keys) else self.take(order_of_rows(keys))
+        table = self if _is_sorted(keys) else self.take(order_of_rows(keys))
+        table.__dict__[_IN_ORDER] = True
+        return table
 
     def _keys(self) -> list[np.ndarray]:
         """Return int32 columns that give the order, the first one first."""

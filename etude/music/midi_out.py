@@ -123,6 +123,8 @@ def _blobs(score: Score, channels: list[int], last_tick: int) -> _Blobs:
 def _program_ticks(score: Score) -> list[int]:
     """Return when each track chooses its program: after the bank selections before its first note."""
     ticks, notes, controls = np.zeros(len(score.tracks), np.int64), score.notes, score.controls
+    if not len(controls):
+        return ticks.tolist()
     banks = ((controls.number == _BANK_SELECT[0]) | (controls.number == _BANK_SELECT[1])).nonzero()[0]
     if len(banks):
         first_note = np.full(len(ticks), MAX_TICK)
@@ -229,9 +231,11 @@ def _chunks(events: _Events, blobs: list[bytes], num_chunks: int) -> list[bytes]
     column[1:][spare] = low.astype(np.uint8) & 0x7F
     for place, byte in enumerate(data, 2):
         column[place:][spare] = byte
-    for power in (2, 3) if len(longer) else ():
-        rows = longer[delta[longer] >> 7 * power > 0]
-        column[end[rows] + 1 - power] = delta[rows] >> 7 * power & 0x7F | 0x80
+    power = 2
+    while len(longer):
+        column[end[longer] + 1 - power] = delta[longer] >> 7 * power & 0x7F | 0x80
+        power += 1
+        longer = longer[delta[longer] >> 7 * power > 0]
     for content, stop, wait in zip(contents, end[at].tolist(), delta[at].tolist(), strict=True):
         whole = _number(wait) + content
         out[_LEAD + stop - len(whole) : _LEAD + stop] = whole
