@@ -144,6 +144,14 @@ class _Space:
             self._taken[name] = like.new_empty(size, dtype=dtype)
         return self._taken[name][:size].view(shape)
 
+    def future(self, like: Tensor, num_rows: int, num_keys: int) -> Tensor:
+        """Return 0 where a query sees a key and -inf where not, (num_rows, num_keys)."""
+        name = f"future of {num_rows} and {num_keys}"
+        if name not in self._taken:
+            everywhere = like.new_full((num_rows, num_keys), float("-inf"))
+            self._taken[name] = everywhere.triu(1 + num_keys - num_rows)
+        return self._taken[name]
+
 
 def _add_up(
     q: Tensor, k: Tensor, v: Tensor, grad: Tensor, dq: Tensor, dk: Tensor, dv: Tensor, *, space: _Space
@@ -181,8 +189,6 @@ def _add_up(
 
 def _probabilities(rows: Tensor, keys: Tensor, space: _Space, shape: tuple[int, int, int]) -> Tensor:
     """Return the softmax of a block of queries that ends where its keys do."""
-    logits = torch.bmm(rows, keys.mT, out=space.of("logits", rows, *shape))
-    num_rows = shape[1]
-    future = torch.full((num_rows, num_rows), float("-inf"), dtype=rows.dtype).triu(1)
-    logits[..., -num_rows:].add_(future)
+    # one pass less than to add the future's -inf to the product
+    logits = torch.baddbmm(space.future(rows, *shape[1:]), rows, keys.mT, out=space.of("logits", rows, *shape))
     return torch.softmax(logits, dim=-1, out=space.of("probabilities", rows, *shape))

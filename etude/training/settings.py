@@ -35,7 +35,7 @@ class TrainSettings(Settings):
         ge=1,
         unit="tokens",
         kind="machine",
-        text="most tokens of one forward pass; null for the whole batch at once",
+        text="most tokens of one forward pass; null for as many as fit: free memory, on a CPU about 4 GB",
     )
     recompute_activations: bool = setting(
         False,

@@ -179,4 +179,4 @@ def test_memory_of_counting_does_not_grow_with_the_stream():
         tracemalloc.stop()
         return size
 
-    assert peak(8000) < 1.2 * peak(2000)
+    assert peak(4800) < 1.2 * peak(1200)
